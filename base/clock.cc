@@ -1,0 +1,24 @@
+#include "base/clock.h"
+
+#include <ctime>
+
+namespace pgw {
+namespace {
+
+std::chrono::nanoseconds Read(clockid_t id) {
+  timespec ts{};
+  if (clock_gettime(id, &ts) != 0 && id == CLOCK_BOOTTIME) clock_gettime(CLOCK_MONOTONIC, &ts);
+  return std::chrono::seconds(ts.tv_sec) + std::chrono::nanoseconds(ts.tv_nsec);
+}
+
+}  // namespace
+
+Instant SystemClock::Now() const {
+  return {BootTime(Read(CLOCK_BOOTTIME)), WallTime(Read(CLOCK_REALTIME))};
+}
+
+double UnixSeconds(WallTime time) {
+  return static_cast<double>(time.time_since_epoch().count()) / 1e9;
+}
+
+}  // namespace pgw

@@ -1,0 +1,46 @@
+// std::mutex with clang's thread-safety annotations, which libstdc++'s own lacks. Knows nothing.
+#pragma once
+
+#include <mutex>
+
+#if defined(__clang__)
+#define PGW_THREAD_ANNOTATION(x) __attribute__((x))
+#else
+#define PGW_THREAD_ANNOTATION(x)
+#endif
+
+#define PGW_GUARDED_BY(x) PGW_THREAD_ANNOTATION(guarded_by(x))
+#define PGW_REQUIRES(...) PGW_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define PGW_EXCLUDES(...) PGW_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
+
+namespace pgw {
+
+class PGW_THREAD_ANNOTATION(capability("mutex")) Mutex {
+ public:
+  void Lock() PGW_THREAD_ANNOTATION(acquire_capability()) { mutex_.lock(); }
+  void Unlock() PGW_THREAD_ANNOTATION(release_capability()) { mutex_.unlock(); }
+
+  // For std::condition_variable_any and std::unique_lock.
+  void lock() PGW_THREAD_ANNOTATION(acquire_capability()) { mutex_.lock(); }
+  void unlock() PGW_THREAD_ANNOTATION(release_capability()) { mutex_.unlock(); }
+
+ private:
+  std::mutex mutex_;
+};
+
+// Holds a Mutex for a scope.
+class PGW_THREAD_ANNOTATION(scoped_lockable) MutexLock {
+ public:
+  explicit MutexLock(Mutex& mutex) PGW_THREAD_ANNOTATION(acquire_capability(mutex))
+      : mutex_(mutex) {
+    mutex_.Lock();
+  }
+  ~MutexLock() PGW_THREAD_ANNOTATION(release_capability()) { mutex_.Unlock(); }
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
+
+ private:
+  Mutex& mutex_;
+};
+
+}  // namespace pgw

@@ -1,0 +1,113 @@
+// Metric families between the wire and the store: what a parser fills and a writer prints.
+// Knows base.
+//
+// Flat arrays, linked by index: filling a set allocates nothing once its arrays have grown, and
+// a family's metrics, a metric's labels and points lie next to each other in the usual case.
+// Strings are views: into the body that was parsed, into the set's own arena (text that had
+// escapes), or into the protobuf message that the set keeps alive.
+//
+// Not thread-safe. A set must not outlive the body it was parsed from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <memory_resource>
+#include <string_view>
+#include <vector>
+
+#include "exposition/metric_type.h"
+#include "exposition/number.h"
+
+namespace pgw {
+
+struct Label {
+  std::string_view name;
+  std::string_view value;
+
+  friend bool operator==(const Label&, const Label&) = default;
+  friend auto operator<=>(const Label&, const Label&) = default;
+};
+
+inline constexpr std::uint32_t kNoIndex = 0xffffffff;
+
+// A bucket of a classic histogram (upper bound, cumulative count), or a quantile of a summary
+// (quantile, value).
+struct Point {
+  Number bound;
+  Number value;
+  std::uint32_t next = kNoIndex;  // the metric's next point
+};
+
+// Which value messages a metric carries, as bits. Text gives exactly one; protobuf may give none
+// or several, which the consistency check then refuses.
+enum ValueKind : std::uint8_t {
+  kHasGauge = 1,
+  kHasCounter = 2,
+  kHasSummary = 4,
+  kHasUntyped = 8,
+  kHasHistogram = 16,
+};
+
+// One sample, in the sense of protobuf's Metric: a histogram with all its buckets is one.
+struct Metric {
+  std::uint32_t first_label = 0;  // labels[first_label, first_label + label_count)
+  std::uint32_t label_count = 0;  // without le and quantile of histograms and summaries
+  std::uint32_t first_point = kNoIndex;
+  std::uint32_t last_point = kNoIndex;
+  std::uint32_t point_count = 0;
+  std::uint32_t next = kNoIndex;  // the family's next metric
+  Number value;                   // counter, gauge, untyped
+  Number sum;                     // summary, histogram
+  Number count;                   // summary, histogram: as text prints it
+  std::uint8_t kinds = 0;         // ValueKind bits
+  bool has_timestamp = false;
+  // Set where the text lines of this metric, written with Escaping::kUnderscores and read back,
+  // would not give this metric again: native buckets, exemplars, created timestamps, -0, a
+  // histogram without +Inf bucket, counts that are no exact doubles, float counts that are all
+  // integral, NaN quantiles, value messages that do not fit the type. (Names that need escaping
+  // and label troubles are seen by whoever looks at the final labels.)
+  bool beyond_lines = false;
+  // The io.prometheus.client.Metric this came from, or null if it came from text. Owned by the
+  // set's backing.
+  const void* message = nullptr;
+};
+
+struct Family {
+  std::string_view name;
+  std::string_view help;
+  bool has_help = false;
+  MetricType type = MetricType::kUntyped;
+  std::uint32_t first_metric = kNoIndex;
+  std::uint32_t last_metric = kNoIndex;
+  std::uint32_t metric_count = 0;
+};
+
+class FamilySet {
+ public:
+  FamilySet();
+  FamilySet(const FamilySet&) = delete;
+  FamilySet& operator=(const FamilySet&) = delete;
+
+  // Empties the set. Keeps array capacity for the next use, up to a bound.
+  void Clear();
+
+  // A copy of `text` that lives until Clear().
+  std::string_view Intern(std::string_view text);
+
+  // Appends a metric to a family and returns its index.
+  std::uint32_t AddMetric(std::uint32_t family);
+  // Appends a point to a metric.
+  void AddPoint(std::uint32_t metric, Number bound, Number value);
+
+  std::vector<Family> families;
+  std::vector<Metric> metrics;
+  std::vector<Label> labels;
+  std::vector<Point> points;
+  // Keeps alive what the views and Metric::message point into, where that is not the body.
+  std::vector<std::shared_ptr<const void>> backing;
+
+ private:
+  std::unique_ptr<std::pmr::monotonic_buffer_resource> arena_;
+};
+
+}  // namespace pgw

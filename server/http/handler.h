@@ -1,0 +1,25 @@
+// What an HTTP engine serves. Knows base.
+#pragma once
+
+#include <optional>
+
+#include "server/http/message.h"
+
+namespace pgw::http {
+
+// Thread-safe: an engine calls it from several threads at once. No exception leaves it.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+
+  // Called when the header block is complete and before any of the body is read. A response
+  // answers the request without its body (routing errors, early checks); nullopt asks for the
+  // body, which is when a client that sent `Expect: 100-continue` gets its interim answer.
+  virtual std::optional<Response> OnHeader(const Request& request) = 0;
+
+  // Called when the body is complete, for requests that OnHeader let through. May take
+  // milliseconds for a large body: the engine calls it off its I/O threads then.
+  virtual Response OnRequest(const Request& request) = 0;
+};
+
+}  // namespace pgw::http

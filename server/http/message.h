@@ -1,0 +1,69 @@
+// An HTTP request and its response, whatever engine carries them. Knows base.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+
+namespace pgw::http {
+
+struct Header {
+  std::string_view name;
+  std::string_view value;
+};
+
+// A view: everything belongs to the engine and lives until the handler's last call for this
+// request has returned (OnRequest, or OnHeader where that answered).
+struct Request {
+  std::string_view method;  // as sent, case-sensitive
+  // Path and query as sent, still percent-encoded; an absolute-form target is cut down to them.
+  // The path is well-formed: no bad percent-escapes, no raw spaces or control characters.
+  std::string_view target;
+  int version_minor = 1;  // HTTP/1.0 or 1.1
+  std::span<const Header> headers;
+  std::string_view host;                        // the Host header, or the absolute target's
+  std::optional<std::uint64_t> content_length;  // absent: chunked, or no body
+  bool has_body = false;                        // chunked, or content_length > 0
+  std::string_view body;                        // whole, chunks joined, not yet decompressed; empty in OnHeader
+  std::string_view remote_address;              // 127.0.0.1:53854, [::1]:53854
+  Instant received{};                           // OnHeader: header complete; OnRequest: body complete
+
+  // The first header of that name, compared without case.
+  std::optional<std::string_view> Find(std::string_view name) const;
+};
+
+// A body that is produced while it is sent. Used by one thread at a time, not always the same.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+
+  // Appends the next pieces of the body to the empty `pieces`, in order, none of them empty and
+  // together between a few KB and about 1 MB, so that one call never holds a thread for long.
+  // They stay valid until the next call or destruction. Nothing appended: the body is complete.
+  virtual void Next(std::vector<std::string_view>& pieces) = 0;
+};
+
+struct Response {
+  int status = 200;
+  // Content-Length, Transfer-Encoding, Date and Connection are the engine's to add.
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::string body;
+  std::unique_ptr<BodySource> stream;          // if set, `body` is not used
+  std::optional<std::uint64_t> stream_length;  // exact if given; otherwise chunked (HTTP/1.0: close)
+  bool close = false;                          // close the connection after this answer
+
+  // Go's http.Error: text/plain, nosniff, `message` and a line feed.
+  static Response PlainError(int status, std::string_view message);
+};
+
+// The standard phrase (200 OK); empty for codes without one.
+std::string_view ReasonPhrase(int status);
+
+}  // namespace pgw::http

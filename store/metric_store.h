@@ -1,0 +1,125 @@
+// Metric groups by grouping key, each family with an optional deadline. Knows exposition and base.
+//
+// The rendered exposition text is the storage: each family's lines lie in copy-on-write chunks, a
+// scrape takes references to them under a short lock. docs/store.md explains it.
+//
+// Time arrives as an argument. Commands (Push, Delete, Wipe) enter one after the other, each with
+// its time inside; the store's own time never runs backwards (it is the latest it was told).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "exposition/family_set.h"
+#include "exposition/metric_type.h"
+#include "exposition/names.h"
+#include "store/group_key.h"
+#include "store/snapshot.h"
+
+namespace pgw {
+
+// An own metric family of the server: pushes are checked against it from the start.
+struct OwnFamily {
+  std::string name;
+  std::string help;
+  MetricType type = MetricType::kGauge;
+  // True: a pushed help that differs is replaced by ours on scrapes. False: such a push is refused.
+  bool replaces_help = true;
+};
+
+enum class PushMode : unsigned char {
+  kReplace,  // PUT: what the group had is dropped
+  kMerge,    // POST: families of the same name are replaced, others stay
+};
+
+struct StoreOptions {
+  // False: --push.disable-consistency-check. Inconsistent pushes are stored and break scrapes.
+  bool check_consistency = true;
+  std::vector<OwnFamily> own_families;
+};
+
+struct PushCommand {
+  const GroupKey* group = nullptr;
+  PushMode mode = PushMode::kMerge;
+  // Consumed: labels are sanitised in place. Must be alive during the call only.
+  FamilySet* families = nullptr;
+  // When the request's body was completely received.
+  Instant received{};
+  // When what is pushed ceases to exist; kNever for never. ttl/policy.h chooses it.
+  BootTime deadline = kNever;
+};
+
+struct ExpiryProgress {
+  std::size_t families = 0;
+  std::size_t groups = 0;
+  // Now minus deadline of each expired family, nanoseconds; as many as `families`.
+  std::vector<std::chrono::nanoseconds> lags;
+  bool more = false;  // there is more to erase now
+};
+
+struct StoreStats {
+  std::size_t groups = 0;  // including expired ones not yet erased
+  std::size_t bytes = 0;   // held in text, indexes and groups
+};
+
+// Thread-safe. No call waits for disk or network.
+class MetricStore {
+ public:
+  explicit MetricStore(StoreOptions options);
+  ~MetricStore();
+  MetricStore(const MetricStore&) = delete;
+  MetricStore& operator=(const MetricStore&) = delete;
+
+  // Sanitises, checks against what is stored, applies. Costs O(what is pushed): only families of
+  // the same names elsewhere are looked at. Families named like the two bookkeeping ones are
+  // ignored.
+  // kInvalidArgument: a sample has a timestamp, or the push contradicts itself, another group or
+  // an own metric; the text is upstream's. Data then stays as it was, and only
+  // push_failure_time_seconds moves (creating the group, unless the group's bookkeeping samples
+  // would themselves collide with another group's).
+  // In unchecked mode only timestamps are refused.
+  Status Push(const PushCommand& command);
+
+  // Removing an absent group is not an error.
+  void Delete(const GroupKey& group, Instant now);
+
+  // Removes every group that exists at this instant.
+  void Wipe(Instant now);
+
+  // What a scrape shows that starts at `now`. Immutable; may outlive the store.
+  // Families with deadline <= now are absent from it.
+  std::shared_ptr<const Snapshot> SnapshotAt(Instant now);
+
+  // Walks the groups alive at `now` for the JSON API and the status page, a batch per call, so
+  // that no lock is held for long: each group is seen whole, as it was at its batch's time.
+  // Start with cursor 0; returns the next cursor, 0 at the end.
+  std::size_t ListGroups(Instant now, std::size_t cursor, std::size_t groups_max,
+                         std::vector<GroupView>& out);
+
+  // Frees up to about `families_max` families with deadline <= now. Affects memory only: expired
+  // data is invisible without it.
+  ExpiryProgress EraseExpired(BootTime now, std::size_t families_max);
+
+  // The earliest time at which EraseExpired may find work; kNever if nothing expires.
+  BootTime NextExpiry() const;
+
+  // Called, with no lock held, whenever NextExpiry() has become earlier. Set before first use.
+  void SetExpiryWaker(std::function<void()> waker);
+
+  StoreStats Stats() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pgw
