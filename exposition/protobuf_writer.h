@@ -13,6 +13,10 @@ namespace pgw {
 // created timestamps), unknown ones too. Timestamps are kept.
 std::string SerializeFamily(const FamilySet& set, const Family& family, Escaping escaping);
 
+// Appends one metric as an io.prometheus.client.Metric, without tag and length.
+void AppendMetricMessage(const FamilySet& set, const Metric& metric, Escaping escaping,
+                         std::string& out);
+
 // Appends varint length and message.
 void AppendDelimitedFamily(const FamilySet& set, const Family& family, Escaping escaping,
                            std::string& out);
