@@ -23,18 +23,10 @@
 #include "exposition/metric_type.h"
 #include "exposition/names.h"
 #include "store/group_key.h"
+#include "store/own_families.h"
 #include "store/snapshot.h"
 
 namespace pgw {
-
-// An own metric family of the server: pushes are checked against it from the start.
-struct OwnFamily {
-  std::string name;
-  std::string help;
-  MetricType type = MetricType::kGauge;
-  // True: a pushed help that differs is replaced by ours on scrapes. False: such a push is refused.
-  bool replaces_help = true;
-};
 
 enum class PushMode : unsigned char {
   kReplace,  // PUT: what the group had is dropped

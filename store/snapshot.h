@@ -1,8 +1,10 @@
-// What readers get from the store: immutable views that hold references to chunks of text.
+// What readers get from the store: immutable views that hold references to blocks of text.
+// Knows exposition, store/block.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,54 +13,33 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "exposition/family_set.h"
 #include "exposition/metric_type.h"
-#include "exposition/names.h"
+#include "store/block.h"
+#include "store/shared_text.h"
 
 namespace pgw {
 
-class Block;  // store/block.h
-
-// A counted reference to a block.
-class BlockRef {
- public:
-  BlockRef() = default;
-  explicit BlockRef(Block* block);  // takes a further reference
-  BlockRef(const BlockRef& other);
-  BlockRef(BlockRef&& other) noexcept : block_(other.block_) { other.block_ = nullptr; }
-  BlockRef& operator=(BlockRef other) noexcept {
-    std::swap(block_, other.block_);
-    return *this;
-  }
-  ~BlockRef();
-
-  Block* get() const { return block_; }
-
- private:
-  Block* block_ = nullptr;
-};
-
-// One family's stored samples: text lines in the default escaping, and, where lines cannot carry
-// everything, the pushed message.
+// One family's stored samples of one group: text lines in the default escaping, and, where lines
+// cannot carry everything, the pushed message.
 struct StoredSamples {
   std::string_view lines;
   std::string_view message;  // an io.prometheus.client.MetricFamily, or empty
 };
 
-// All groups at one instant, by family, as a scrape shows them. Thread-safe after construction.
+// All groups at one instant, by family, as a scrape shows them. Immutable, hence thread-safe.
 class Snapshot {
  public:
   struct FamilyView {
-    std::string_view name;    // as pushed
-    MetricType type;          // of the most recent push
-    std::string_view help;    // of the most recent push that had one
+    std::string_view name;  // as pushed
+    MetricType type;        // of the most recent push
+    std::string_view help;  // of the most recent push that had one
     bool has_help;
     std::string_view header;  // HELP and TYPE lines in the default escaping
   };
 
   // Families that have at least one live sample line, in bytewise order of their names as the
   // default escaping emits them.
-  std::size_t family_count() const;
+  std::size_t family_count() const { return families_.size(); }
   FamilyView family(std::size_t index) const;
 
   // Appends the family's lines as long contiguous pieces (default escaping). A piece lives as
@@ -70,23 +51,57 @@ class Snapshot {
   bool HasMessages(std::size_t family) const;
 
   // Calls `visit` for the samples of each group that are alive.
-  void VisitSamples(std::size_t family, const std::function<void(const StoredSamples&)>& visit) const;
+  void VisitSamples(std::size_t family,
+                    const std::function<void(const StoredSamples&)>& visit) const;
 
   // Groups alive, and their sample lines (bookkeeping included).
-  std::size_t groups() const;
-  std::size_t series() const;
+  std::size_t groups() const { return groups_; }
+  std::size_t series() const { return series_; }
 
   // What makes the whole state inconsistent, in upstream's words: possible only in unchecked mode.
-  const std::optional<Error>& inconsistency() const;
-
-  Snapshot();
-  ~Snapshot();
+  const std::optional<Error>& inconsistency() const { return inconsistency_; }
 
  private:
-  friend class SnapshotBuilder;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  friend class MetricStore;
+  friend class Verifier;
+
+  struct FamilyPart {
+    SharedText name;
+    SharedText help;
+    SharedText header;
+    MetricType type = MetricType::kUntyped;
+    bool suspect = false;
+    std::uint32_t first_block = 0;
+    std::uint32_t block_count = 0;
+  };
+
+  Snapshot() = default;
+
+  // Drops families without live lines and counts the rest.
+  void Finish();
+  // Lines alive in a block.
+  std::size_t LiveLines(const Block& block) const;
+  // Calls `visit(block, slot index)` for each live slot of the family.
+  template <typename Visit>
+  void VisitSlots(const FamilyPart& part, const Visit& visit) const;
+
+  Deadline now_ = 0;
+  std::vector<FamilyPart> families_;
+  std::vector<BlockRef> blocks_;
+  std::size_t groups_ = 0;
+  std::size_t series_ = 0;
+  std::optional<Error> inconsistency_;
 };
+
+template <typename Visit>
+void Snapshot::VisitSlots(const FamilyPart& part, const Visit& visit) const {
+  for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
+    const Block& block = *blocks_[b];
+    for (std::uint32_t i = 0; i < block.slot_count(); ++i) {
+      if (block.slot(i).alive(now_)) visit(block, i);
+    }
+  }
+}
 
 // One group for the JSON API and the status page.
 struct GroupView {
@@ -95,22 +110,24 @@ struct GroupView {
     MetricType type;
     std::string_view help;
     bool has_help;
-    WallTime pushed;         // when the push that last set it was received
-    BootTime deadline;       // kNever: lives for ever
+    WallTime pushed;    // when the push that last set it was received
+    BootTime deadline;  // kNever: lives for ever
     StoredSamples samples;
   };
 
-  std::string key;                    // SplitGroupKey() gives the labels
+  std::string key;                       // SplitGroupKey() gives the labels
   std::optional<WallTime> last_success;  // of a PUT or POST
   std::optional<WallTime> last_failure;
-  WallTime success_entry_time;        // time_stamp of push_time_seconds
-  WallTime failure_entry_time;        // time_stamp of push_failure_time_seconds
+  WallTime success_entry_time;  // time_stamp of push_time_seconds
+  WallTime failure_entry_time;  // time_stamp of push_failure_time_seconds
   BootTime deadline;
   std::vector<FamilyEntry> families;  // sorted by name, without the two bookkeeping ones
   std::vector<BlockRef> blocks;       // keep the views alive
-  std::vector<std::shared_ptr<const std::string>> texts;
+  std::vector<SharedText> texts;
 
-  bool last_push_successful() const;
+  bool last_push_successful() const {
+    return !last_failure || (last_success && *last_failure <= *last_success);
+  }
 };
 
 }  // namespace pgw

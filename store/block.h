@@ -1,0 +1,146 @@
+// A block: the exposition lines of many groups for one family, contiguous, with a slot for each.
+// Knows base, exposition's types.
+//
+// Blocks are shared between the store and the snapshots that scrapes hold. Who holds the only
+// reference (the store, under its lock) may change a block in place; otherwise it copies it first.
+// One thing may change in a shared block: the deadline of a slot that is alive may grow, since that
+// alters nothing for a snapshot that already sees it alive.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "exposition/metric_type.h"
+#include "store/shared_text.h"
+
+namespace pgw {
+
+// Nanoseconds of BootTime.
+using Deadline = std::int64_t;
+
+// The deadline of a slot that holds nothing: before any instant.
+inline constexpr Deadline kFreeSlot = std::numeric_limits<Deadline>::min();
+
+struct Slot {
+  std::uint32_t offset = 0;
+  std::uint32_t size : 29 = 0;  // a push renders to less than 512 MiB
+  std::uint32_t type : 3 = 0;   // MetricType
+  std::atomic<Deadline> deadline = kFreeSlot;
+
+  bool alive(Deadline now) const { return deadline.load(std::memory_order_relaxed) > now; }
+};
+
+// What a slot carries beside its lines, where they do not say everything.
+struct SlotExtra {
+  std::uint32_t slot = 0;
+  SharedText message;  // serialised MetricFamily; null if the lines suffice
+  SharedText error;    // why the samples are inconsistent in themselves (unchecked mode only)
+};
+
+class Block {
+ public:
+  // A block with one reference, no slots, and room for the given numbers.
+  static Block* Create(std::uint32_t slot_capacity, std::uint32_t byte_capacity);
+
+  void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void Unref();
+  bool exclusive() const { return refs_.load(std::memory_order_acquire) == 1; }
+
+  std::uint32_t slot_count() const { return slot_count_; }
+  std::uint32_t slot_capacity() const { return slot_capacity_; }
+  std::uint32_t used() const { return used_; }
+  std::uint32_t byte_capacity() const { return byte_capacity_; }
+  std::size_t footprint() const;  // bytes of memory
+
+  const Slot& slot(std::uint32_t index) const { return slots()[index]; }
+  std::string_view bytes() const { return {data(), used_}; }
+  std::string_view text(const Slot& slot) const { return {data() + slot.offset, slot.size}; }
+  std::uint32_t line_count() const { return line_count_; }  // of everything in bytes()
+
+  const std::vector<SlotExtra>& extras() const { return extras_; }
+  const SlotExtra* extra(std::uint32_t slot) const;
+
+  // Bounds over the slots in use: exact for the maximum, a lower bound for the minimum.
+  Deadline min_deadline() const { return min_deadline_.load(std::memory_order_relaxed); }
+  Deadline max_deadline() const { return max_deadline_.load(std::memory_order_relaxed); }
+  // Scans the slots, and remembers what it finds for the next reader. Thread-safe.
+  Deadline TightenMinDeadline() const;
+
+  // ---- For the holder of the only reference.
+
+  // Appends a slot with its text. REQUIRES: room for both.
+  std::uint32_t Append(std::string_view text, MetricType type, Deadline deadline);
+  // Fills the free slot `index`. REQUIRES: room for the text.
+  void Fill(std::uint32_t index, std::string_view text, MetricType type, Deadline deadline);
+  // Gives a slot another text; the bytes behind it move. REQUIRES: room for the difference.
+  void Replace(std::uint32_t index, std::string_view text, MetricType type, Deadline deadline);
+  // Frees a slot and closes the gap.
+  void Clear(std::uint32_t index);
+  void SetExtra(std::uint32_t index, SharedText message, SharedText error);
+
+  // ---- For the store under its lock, also while snapshots hold the block.
+
+  // REQUIRES: the slot is alive and its deadline does not shrink.
+  void Renew(std::uint32_t index, Deadline deadline);
+
+  // A copy with the given room, which keeps slot numbers. REQUIRES: room for what is there.
+  Block* Clone(std::uint32_t slot_capacity, std::uint32_t byte_capacity) const;
+  // The same without the texts of `dropped`, whose slots are free in the copy.
+  Block* CloneWithout(const std::vector<std::uint16_t>& dropped, std::uint32_t slot_capacity,
+                      std::uint32_t byte_capacity) const;
+
+ private:
+  Block(std::uint32_t slot_capacity, std::uint32_t byte_capacity)
+      : slot_capacity_(slot_capacity), byte_capacity_(byte_capacity) {}
+  ~Block() = default;
+
+  Slot* slots() { return reinterpret_cast<Slot*>(this + 1); }
+  const Slot* slots() const { return reinterpret_cast<const Slot*>(this + 1); }
+  char* data() { return reinterpret_cast<char*>(slots() + slot_capacity_); }
+  const char* data() const { return reinterpret_cast<const char*>(slots() + slot_capacity_); }
+  void Widen(Deadline deadline);
+  void RecomputeBounds();
+
+  std::atomic<std::uint32_t> refs_{1};
+  std::uint32_t slot_count_ = 0;
+  const std::uint32_t slot_capacity_;
+  std::uint32_t used_ = 0;
+  const std::uint32_t byte_capacity_;
+  std::uint32_t line_count_ = 0;
+  mutable std::atomic<Deadline> min_deadline_{std::numeric_limits<Deadline>::max()};
+  std::atomic<Deadline> max_deadline_{kFreeSlot};
+  std::vector<SlotExtra> extras_;  // usually empty
+};
+
+// A counted reference to a block.
+class BlockRef {
+ public:
+  BlockRef() = default;
+  // Takes a further reference. Only under the store's lock.
+  explicit BlockRef(Block* block) : block_(block) { block_->Ref(); }
+  BlockRef(const BlockRef& other) : block_(other.block_) {
+    if (block_ != nullptr) block_->Ref();
+  }
+  BlockRef(BlockRef&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
+  BlockRef& operator=(BlockRef other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~BlockRef() {
+    if (block_ != nullptr) block_->Unref();
+  }
+
+  const Block* operator->() const { return block_; }
+  const Block& operator*() const { return *block_; }
+
+ private:
+  Block* block_ = nullptr;
+};
+
+}  // namespace pgw

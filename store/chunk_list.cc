@@ -1,0 +1,172 @@
+#include "store/chunk_list.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace pgw {
+namespace {
+
+// Room beside what is needed: an eighth, so that a value that grows by a digit does not copy the
+// block; while a shared chunk still fills up, half.
+std::uint32_t WithSlack(std::uint32_t needed, std::uint32_t max) {
+  if (needed >= max) return needed + needed / 64;
+  return std::min(max, needed + needed / 2);
+}
+
+}  // namespace
+
+ChunkList::~ChunkList() {
+  for (const auto& chunk : chunks_) {
+    footprint_ -= chunk->block->footprint();
+    chunk->block->Unref();
+  }
+}
+
+bool ChunkList::HasRoom(const Chunk& chunk, std::size_t bytes) {
+  const Block& block = *chunk.block;
+  const bool slot_left = !chunk.free_slots.empty() || block.slot_count() < kChunkSlotsMax;
+  return slot_left && block.used() - chunk.dead_bytes + bytes <= kChunkBytesMax;
+}
+
+Chunk& ChunkList::ChunkWithRoom(std::size_t bytes) {
+  if (bytes <= kChunkBytesMax) {
+    if (open_ < chunks_.size() && HasRoom(*chunks_[open_], bytes)) return *chunks_[open_];
+    while (!roomy_.empty()) {
+      const std::uint32_t position = roomy_.back();
+      if (position < chunks_.size() && HasRoom(*chunks_[position], bytes)) {
+        open_ = position;
+        return *chunks_[position];
+      }
+      roomy_.pop_back();
+    }
+  }
+  auto chunk = std::make_unique<Chunk>();
+  chunk->position = static_cast<std::uint32_t>(chunks_.size());
+  chunk->block = Block::Create(1, static_cast<std::uint32_t>(bytes + bytes / 16));
+  footprint_ += chunk->block->footprint();
+  if (bytes <= kChunkBytesMax) open_ = chunk->position;
+  chunks_.push_back(std::move(chunk));
+  return *chunks_.back();
+}
+
+void ChunkList::SetBlock(Chunk& chunk, Block* block) {
+  footprint_ += block->footprint();
+  footprint_ -= chunk.block->footprint();
+  chunk.block->Unref();
+  chunk.block = block;
+}
+
+void ChunkList::DropDead(Chunk& chunk, std::uint32_t slot_capacity, std::uint32_t byte_capacity) {
+  SetBlock(chunk, chunk.block->CloneWithout(chunk.dead_slots, slot_capacity, byte_capacity));
+  chunk.free_slots.insert(chunk.free_slots.end(), chunk.dead_slots.begin(), chunk.dead_slots.end());
+  chunk.dead_slots.clear();
+  chunk.dead_bytes = 0;
+}
+
+void ChunkList::MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32_t more_bytes) {
+  const Block& block = *chunk.block;
+  const bool fits = block.slot_count() + more_slots <= block.slot_capacity() &&
+                    block.used() + more_bytes <= block.byte_capacity();
+  if (fits && block.exclusive()) return;
+  const std::uint32_t slots_needed = block.slot_count() + more_slots;
+  const std::uint32_t bytes_needed = block.used() - chunk.dead_bytes + more_bytes;
+  const std::uint32_t slot_capacity = slots_needed <= block.slot_capacity()
+                                          ? block.slot_capacity()
+                                          : WithSlack(slots_needed, kChunkSlotsMax);
+  const std::uint32_t byte_capacity = bytes_needed <= block.byte_capacity()
+                                          ? block.byte_capacity()
+                                          : WithSlack(bytes_needed, kChunkBytesMax);
+  if (!chunk.dead_slots.empty()) {
+    DropDead(chunk, slot_capacity, byte_capacity);
+  } else {
+    SetBlock(chunk, block.Clone(slot_capacity, byte_capacity));
+  }
+}
+
+SlotRef ChunkList::Insert(SlotContent content) {
+  Chunk& chunk = ChunkWithRoom(content.text.size());
+  const auto size = static_cast<std::uint32_t>(content.text.size());
+  MakeWritable(chunk, chunk.free_slots.empty() && chunk.dead_slots.empty() ? 1 : 0, size);
+  if (chunk.free_slots.empty()) MakeWritable(chunk, 1, size);
+  std::uint32_t slot = 0;
+  if (chunk.free_slots.empty()) {
+    slot = chunk.block->Append(content.text, content.type, content.deadline);
+  } else {
+    slot = chunk.free_slots.back();
+    chunk.free_slots.pop_back();
+    chunk.block->Fill(slot, content.text, content.type, content.deadline);
+  }
+  chunk.block->SetExtra(slot, std::move(content.message), std::move(content.error));
+  ++chunk.live;
+  return {&chunk, static_cast<std::uint16_t>(slot)};
+}
+
+SlotRef ChunkList::Replace(SlotRef ref, SlotContent content) {
+  Chunk& chunk = *ref.chunk;
+  const std::size_t old_size = Text(ref).size();
+  const std::size_t others = chunk.block->used() - chunk.dead_bytes - old_size;
+  if (others > 0 && others + content.text.size() > kChunkBytesMax) {
+    Remove(ref);
+    return Insert(std::move(content));
+  }
+  const std::size_t size = content.text.size();
+  MakeWritable(chunk, 0, static_cast<std::uint32_t>(size > old_size ? size - old_size : 0));
+  chunk.block->Replace(ref.slot, content.text, content.type, content.deadline);
+  chunk.block->SetExtra(ref.slot, std::move(content.message), std::move(content.error));
+  return ref;
+}
+
+void ChunkList::Release(SlotRef ref) {
+  Chunk& chunk = *ref.chunk;
+  assert(chunk.live > 0);
+  if (--chunk.live == 0) {
+    Erase(chunk);
+  } else if (chunk.position != open_ &&
+             chunk.block->used() - chunk.dead_bytes < kChunkBytesMax / 2 &&
+             (roomy_.empty() || roomy_.back() != chunk.position) &&
+             roomy_.size() < chunks_.size()) {
+    roomy_.push_back(chunk.position);
+  }
+}
+
+void ChunkList::Remove(SlotRef ref) {
+  Chunk& chunk = *ref.chunk;
+  if (chunk.live > 1) {
+    MakeWritable(chunk, 0, 0);
+    chunk.block->Clear(ref.slot);
+    chunk.free_slots.push_back(ref.slot);
+  }
+  Release(ref);
+}
+
+void ChunkList::Forget(SlotRef ref) {
+  Chunk& chunk = *ref.chunk;
+  if (chunk.live > 1) {
+    chunk.dead_slots.push_back(ref.slot);
+    chunk.dead_bytes += static_cast<std::uint32_t>(Text(ref).size());
+    if (chunk.dead_bytes > chunk.block->used() / 2) {
+      DropDead(chunk, chunk.block->slot_count(), chunk.block->used() - chunk.dead_bytes);
+    }
+  }
+  Release(ref);
+}
+
+void ChunkList::Erase(Chunk& chunk) {
+  const std::uint32_t position = chunk.position;
+  footprint_ -= chunk.block->footprint();
+  chunk.block->Unref();
+  if (position + 1 != chunks_.size()) {
+    std::swap(chunks_[position], chunks_.back());
+    chunks_[position]->position = position;
+    if (open_ + 1 == chunks_.size()) open_ = position;
+  }
+  chunks_.pop_back();
+}
+
+bool ChunkList::AnyAlive(Deadline now) const {
+  return std::any_of(chunks_.rbegin(), chunks_.rend(),
+                     [now](const auto& chunk) { return chunk->block->max_deadline() > now; });
+}
+
+}  // namespace pgw

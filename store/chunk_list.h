@@ -1,0 +1,90 @@
+// The chunks of one family: where each group's lines of it lie. Knows store/block.
+//
+// Guarded by the store's lock. Small texts share chunks of up to 32 KB, so that a scrape writes
+// long pieces; a larger one has a chunk of its own.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "exposition/metric_type.h"
+#include "store/block.h"
+#include "store/shared_text.h"
+
+namespace pgw {
+
+struct Chunk {
+  Block* block = nullptr;
+  std::uint32_t position = 0;    // in its list
+  std::uint32_t live = 0;        // slots that members own
+  std::uint32_t dead_bytes = 0;  // of dead_slots
+  std::vector<std::uint16_t> free_slots;
+  std::vector<std::uint16_t> dead_slots;  // forgotten: expired, their bytes still in the block
+};
+
+// Names a slot. Stays valid until the slot is replaced, removed or forgotten.
+struct SlotRef {
+  Chunk* chunk = nullptr;
+  std::uint16_t slot = 0;
+};
+
+// What one group has of one family.
+struct SlotContent {
+  std::string_view text;
+  MetricType type = MetricType::kUntyped;
+  Deadline deadline = 0;
+  SharedText message;
+  SharedText error;
+};
+
+class ChunkList {
+ public:
+  // `footprint` is kept up to date with the bytes of all blocks; it must outlive the list.
+  explicit ChunkList(std::size_t& footprint) : footprint_(footprint) {}
+  ~ChunkList();
+  ChunkList(const ChunkList&) = delete;
+  ChunkList& operator=(const ChunkList&) = delete;
+
+  SlotRef Insert(SlotContent content);
+  // The slot may move to another chunk.
+  SlotRef Replace(SlotRef ref, SlotContent content);
+  // REQUIRES: the slot is alive and its deadline does not shrink.
+  void Renew(SlotRef ref, Deadline deadline) { ref.chunk->block->Renew(ref.slot, deadline); }
+  // The text is gone for every snapshot taken from now on.
+  void Remove(SlotRef ref);
+  // REQUIRES: the slot has expired, so nobody sees it. Its bytes go in bulk, when a chunk is
+  // empty or half dead.
+  void Forget(SlotRef ref);
+
+  static std::string_view Text(SlotRef ref) {
+    return ref.chunk->block->text(ref.chunk->block->slot(ref.slot));
+  }
+
+  const std::vector<std::unique_ptr<Chunk>>& chunks() const { return chunks_; }
+
+  // True if any slot is alive at `now`.
+  bool AnyAlive(Deadline now) const;
+
+ private:
+  static constexpr std::uint32_t kChunkBytesMax = 32 * 1024;
+  static constexpr std::uint32_t kChunkSlotsMax = 4096;
+
+  Chunk& ChunkWithRoom(std::size_t bytes);
+  static bool HasRoom(const Chunk& chunk, std::size_t bytes);
+  // Makes the block exclusive, free of dead slots if it has to be copied, and large enough.
+  void MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32_t more_bytes);
+  void SetBlock(Chunk& chunk, Block* block);
+  void DropDead(Chunk& chunk, std::uint32_t slot_capacity, std::uint32_t byte_capacity);
+  void Release(SlotRef ref);
+  void Erase(Chunk& chunk);
+
+  std::size_t& footprint_;
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::uint32_t open_ = 0;            // position of the chunk that new texts go to
+  std::vector<std::uint32_t> roomy_;  // positions that lost much text; checked when taken
+};
+
+}  // namespace pgw

@@ -1,0 +1,62 @@
+#include "store/group_key.h"
+
+#include <algorithm>
+
+#include "exposition/names.h"
+#include "exposition/quote.h"
+
+namespace pgw {
+namespace {
+
+constexpr char kSeparator = '\xff';
+
+Status CheckLabel(const std::string& name, const std::string& value) {
+  if (name.empty() || name.starts_with("__") || !IsValidUtf8(name)) {
+    return InvalidArgument("improper label name " + GoQuote(name));
+  }
+  if (!IsValidUtf8(value)) {
+    return InvalidArgument("value of label " + name + " is not valid UTF-8: " + GoQuote(value));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<GroupKey> GroupKey::Make(std::vector<std::pair<std::string, std::string>> labels) {
+  std::size_t size = 0;
+  for (const auto& [name, value] : labels) {
+    if (Status status = CheckLabel(name, value); !status) return status.error();
+    size += name.size() + value.size() + 2;
+  }
+  std::ranges::stable_sort(labels, {}, &std::pair<std::string, std::string>::first);
+  std::string bytes;
+  bytes.reserve(size);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const bool overwritten = i + 1 < labels.size() && labels[i].first == labels[i + 1].first;
+    if (overwritten) continue;
+    if (!bytes.empty()) bytes.push_back(kSeparator);
+    bytes.append(labels[i].first).push_back(kSeparator);
+    bytes.append(labels[i].second);
+  }
+  return GroupKey(std::move(bytes));
+}
+
+std::vector<std::pair<std::string_view, std::string_view>> GroupKey::Labels() const {
+  return SplitGroupKey(bytes_);
+}
+
+std::vector<std::pair<std::string_view, std::string_view>> SplitGroupKey(std::string_view bytes) {
+  std::vector<std::pair<std::string_view, std::string_view>> labels;
+  const auto take = [&] {
+    const std::string_view part = bytes.substr(0, bytes.find(kSeparator));
+    bytes.remove_prefix(std::min(part.size() + 1, bytes.size()));
+    return part;
+  };
+  while (!bytes.empty()) {
+    const std::string_view name = take();
+    labels.emplace_back(name, take());
+  }
+  return labels;
+}
+
+}  // namespace pgw

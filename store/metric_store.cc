@@ -1,0 +1,581 @@
+#include "store/metric_store.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "base/mutex.h"
+#include "exposition/names.h"
+#include "exposition/protobuf_writer.h"
+#include "exposition/text_writer.h"
+#include "store/cross_check.h"
+#include "store/prepared_push.h"
+#include "store/state.h"
+#include "store/verifier.h"
+
+namespace pgw {
+namespace {
+
+Deadline ToDeadline(BootTime time) { return time.time_since_epoch().count(); }
+BootTime ToBootTime(Deadline deadline) { return BootTime(std::chrono::nanoseconds(deadline)); }
+std::int64_t ToNanoseconds(WallTime time) { return time.time_since_epoch().count(); }
+WallTime ToWallTime(std::int64_t nanoseconds) {
+  return WallTime(std::chrono::nanoseconds(nanoseconds));
+}
+
+Error TimestampError() { return InvalidArgument("pushed metrics must not have timestamps"); }
+
+// A bookkeeping family with its one sample, for messages and complaints.
+void FillBookkeeping(const GroupingLabels& labels, Bookkeeping which, double value,
+                     FamilySet& set) {
+  Family& family = set.families.emplace_back();
+  family.name = which == kSuccess ? kPushTimeName : kPushFailureTimeName;
+  family.help = which == kSuccess ? kPushTimeHelp : kPushFailureTimeHelp;
+  family.has_help = true;
+  family.type = MetricType::kGauge;
+  Metric& metric = set.metrics[set.AddMetric(0)];
+  metric.first_label = static_cast<std::uint32_t>(set.labels.size());
+  metric.label_count = static_cast<std::uint32_t>(labels.with_instance().size());
+  metric.value = Number(value);
+  metric.kinds = kHasGauge;
+  set.labels.insert(set.labels.end(), labels.with_instance().begin(), labels.with_instance().end());
+}
+
+std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, double value) {
+  std::vector<std::pair<std::string, std::string_view>> exposed;
+  for (const Label& label : labels.with_instance()) {
+    exposed.emplace_back(EscapeName(label.name, Escaping::kUnderscores), label.value);
+  }
+  if (labels.needs_escaping()) std::ranges::sort(exposed);
+  std::string line(which == kSuccess ? kPushTimeName : kPushFailureTimeName);
+  char separator = '{';
+  for (const auto& [name, text] : exposed) {
+    line.push_back(separator);
+    separator = ',';
+    line.append(name).append("=\"");
+    AppendEscapedLabelValue(text, line);
+    line.push_back('"');
+  }
+  line.append("} ");
+  AppendFloat(value, line);
+  line.push_back('\n');
+  return line;
+}
+
+}  // namespace
+
+class MetricStore::Impl {
+ public:
+  explicit Impl(StoreOptions options)
+      : check_(options.check_consistency),
+        own_(options.own_families),
+        state_(std::make_unique<State>()) {}
+
+  Status Push(const PushCommand& command);
+  void Delete(const GroupKey& key, Instant now);
+  void Wipe(Instant now);
+  std::shared_ptr<Snapshot> Collect(Instant now, std::uint64_t* suspicion) PGW_EXCLUDES(mutex_);
+  void ClearSuspicion(std::uint64_t suspicion) PGW_EXCLUDES(mutex_);
+  std::size_t ListGroups(Instant now, std::size_t cursor, std::size_t groups_max,
+                         std::vector<GroupView>& out);
+  ExpiryProgress EraseExpired(BootTime now, std::size_t families_max);
+  BootTime NextExpiry();
+  StoreStats Stats();
+  void SetExpiryWaker(std::function<void()> waker) { waker_ = std::move(waker); }
+
+ private:
+  // Where a pushed family stands in the store.
+  struct Target {
+    StoredFamily* family = nullptr;
+    std::uint32_t member = kNoIndex;  // in the group
+  };
+
+  Deadline Advance(Instant now) PGW_REQUIRES(mutex_) {
+    now_ = std::max(now_, ToDeadline(now.boot));
+    return now_;
+  }
+  Status PushLocked(const PushCommand& command, const GroupingLabels& labels,
+                    const PreparedPush& prepared, const HashedView& key) PGW_REQUIRES(mutex_);
+  void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
+  void Check(Group* group, const PushCommand& command, const PreparedPush& prepared,
+             ErrorList& errors) PGW_REQUIRES(mutex_);
+  void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
+  void SuspectBookkeeping() PGW_REQUIRES(mutex_);
+  void Apply(Group& group, const PushCommand& command, const PreparedPush& prepared)
+      PGW_REQUIRES(mutex_);
+  void ApplyFamily(Group& group, Member& member, const PushCommand& command,
+                   const PreparedPush& prepared, const PreparedFamily& family) PGW_REQUIRES(mutex_);
+  void DropUntouched(Group& group) PGW_REQUIRES(mutex_);
+  void LinkFollowers(Group& group) PGW_REQUIRES(mutex_);
+  Group& FindOrAddGroup(Group* group, const HashedView& key, const GroupingLabels& labels)
+      PGW_REQUIRES(mutex_);
+  // Writes one bookkeeping family's sample, or only renews it where `stamp` is false.
+  void Record(Group& group, const GroupingLabels& labels, Bookkeeping which, Instant received,
+              bool stamp) PGW_REQUIRES(mutex_);
+  void RecordPush(Group& group, const GroupingLabels& labels, const PushCommand& command,
+                  Bookkeeping outcome) PGW_REQUIRES(mutex_);
+  GroupView View(Group& group) PGW_REQUIRES(mutex_);
+
+  const bool check_;
+  const OwnFamilyTable own_;
+  std::function<void()> waker_;
+  Mutex mutex_;
+  std::unique_ptr<State> state_ PGW_GUARDED_BY(mutex_);
+  Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told
+  // Counts the pushes that put families under suspicion; 0: nothing is suspect.
+  std::uint64_t suspicion_ PGW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t suspicions_ever_ PGW_GUARDED_BY(mutex_) = 0;
+  // Of the push being applied; here to keep their memory.
+  std::vector<Target> targets_ PGW_GUARDED_BY(mutex_);
+  std::vector<std::uint8_t> touched_ PGW_GUARDED_BY(mutex_);
+  std::vector<Member> added_ PGW_GUARDED_BY(mutex_);
+};
+
+Status MetricStore::Impl::Push(const PushCommand& command) {
+  thread_local PreparedPush prepared;
+  const GroupingLabels labels(command.group->bytes());
+  if (Status status = prepared.Prepare(labels, *command.families, own_); !status) {
+    prepared.Trim();
+    return status;
+  }
+  const HashedView key(command.group->bytes());
+  Status status;
+  bool earlier = false;
+  {
+    MutexLock lock(mutex_);
+    const Deadline next = state_->calendar().Next();
+    status = PushLocked(command, labels, prepared, key);
+    earlier = state_->calendar().Next() < next;
+  }
+  prepared.Trim();
+  if (earlier && waker_) waker_();
+  return status;
+}
+
+Status MetricStore::Impl::PushLocked(const PushCommand& command, const GroupingLabels& labels,
+                                     const PreparedPush& prepared, const HashedView& key) {
+  const Deadline now = Advance(command.received);
+  Group* group = state_->FindAlive(key, now);
+  ErrorList errors;
+  const bool twin = group == nullptr && state_->FindTwin(key.text, labels, now) != nullptr;
+  if (twin) {
+    for (const Bookkeeping which : {kSuccess, kFailure}) {
+      FamilySet set;
+      const double value = which == kSuccess ? UnixSeconds(command.received.wall) : 0;
+      FillBookkeeping(labels, which, value, set);
+      errors.Add(
+          [&] { return AboutMetric(set, set.families[0], set.metrics[0], kCollectedBefore); });
+    }
+    // Creating the group would break every scrape.
+    if (check_) return prepared.has_timestamps() ? TimestampError() : errors.ToError();
+    SuspectBookkeeping();
+  }
+  if (prepared.has_timestamps()) {
+    group = &FindOrAddGroup(group, key, labels);
+    RecordPush(*group, labels, command, kFailure);
+    return TimestampError();
+  }
+  Resolve(group, prepared);
+  Check(group, command, prepared, errors);
+  group = &FindOrAddGroup(group, key, labels);
+  if (check_ && !errors.empty()) {
+    RecordPush(*group, labels, command, kFailure);
+    return errors.ToError();
+  }
+  RecordPush(*group, labels, command, kSuccess);
+  Apply(*group, command, prepared);
+  return {};
+}
+
+Group& MetricStore::Impl::FindOrAddGroup(Group* group, const HashedView& key,
+                                         const GroupingLabels& labels) {
+  return group != nullptr ? *group : state_->AddGroup(key, labels);
+}
+
+void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
+  targets_.assign(prepared.families().size(), Target());
+  if (group == nullptr) {
+    for (std::size_t i = 0; i < targets_.size(); ++i) {
+      targets_[i].family = state_->FindFamily(prepared.families()[i].name);
+    }
+    return;
+  }
+  std::vector<Member>& members = group->members;
+  std::uint32_t guess = group->first;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    Target& target = targets_[i];
+    const std::string_view name = prepared.families()[i].name;
+    if (guess < members.size() && members[guess].family->name == name) {
+      target = {members[guess].family, guess};
+    } else {
+      target.family = state_->FindFamily(name);
+      const Member* const member = target.family != nullptr ? group->Find(target.family) : nullptr;
+      if (member != nullptr) target.member = static_cast<std::uint32_t>(member - members.data());
+    }
+    if (target.member != kNoIndex) guess = members[target.member].follower;
+  }
+}
+
+void MetricStore::Impl::Check(Group* group, const PushCommand& command,
+                              const PreparedPush& prepared, ErrorList& errors) {
+  CrossCheck check(*state_, prepared, group, command.mode == PushMode::kReplace, now_);
+  for (const std::string& text : prepared.errors().texts()) errors.Add([&text] { return text; });
+  errors.Count(prepared.errors().count() - prepared.errors().texts().size());
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    const PreparedFamily& family = prepared.families()[i];
+    const Member* const own =
+        targets_[i].member != kNoIndex ? &group->members[targets_[i].member] : nullptr;
+    const bool bad = check.CheckFamily(family, targets_[i].family, own, errors) > 0;
+    if (!check_ && (bad || family.error)) Suspect(family);
+  }
+}
+
+// Unchecked mode: what is stored all the same is looked at by scrapes until it is gone.
+void MetricStore::Impl::Suspect(const PreparedFamily& prepared) {
+  state_->FindOrAddFamily(prepared.name).suspect = true;
+  suspicion_ = ++suspicions_ever_;
+}
+
+void MetricStore::Impl::SuspectBookkeeping() {
+  state_->bookkeeping(kSuccess).suspect = true;
+  state_->bookkeeping(kFailure).suspect = true;
+  suspicion_ = ++suspicions_ever_;
+}
+
+void MetricStore::Impl::RecordPush(Group& group, const GroupingLabels& labels,
+                                   const PushCommand& command, Bookkeeping outcome) {
+  const bool fresh = group.bookkeeping[kSuccess].family == nullptr;
+  group.deadline = std::max(group.deadline, ToDeadline(command.deadline));
+  group.last_push[outcome] = ToNanoseconds(command.received.wall);
+  for (const Bookkeeping which : {kSuccess, kFailure}) {
+    Record(group, labels, which, command.received, fresh || which == outcome);
+  }
+  if (fresh) state_->Schedule(group);
+}
+
+void MetricStore::Impl::Record(Group& group, const GroupingLabels& labels, Bookkeeping which,
+                               Instant received, bool stamp) {
+  Member& member = group.bookkeeping[which];
+  StoredFamily& family = state_->bookkeeping(which);
+  if (!stamp) {
+    family.chunks.Renew(member.slot_ref(), group.deadline);
+    member.deadline = group.deadline;
+    return;
+  }
+  member.pushed = ToNanoseconds(received.wall);
+  const std::int64_t last = group.last_push[which];
+  const double value = last != 0 ? UnixSeconds(ToWallTime(last)) : 0;
+  std::string line;
+  SlotContent content;
+  if (member.family != nullptr && group.escaped_key.empty()) {
+    const std::string_view old = ChunkList::Text(member.slot_ref());
+    line.assign(old.substr(0, old.rfind(' ') + 1));
+    AppendFloat(value, line);
+    line.push_back('\n');
+  } else {
+    line = BookkeepingLine(labels, which, value);
+    if (labels.needs_escaping()) {
+      FamilySet set;
+      FillBookkeeping(labels, which, value, set);
+      content.message = SharedText(SerializeFamily(set, set.families[0], Escaping::kAllowUtf8));
+    }
+  }
+  content.text = line;
+  content.type = MetricType::kGauge;
+  content.deadline = group.deadline;
+  if (member.family != nullptr) {
+    state_->ReplaceMember(group, member, std::move(content), false);
+  } else {
+    member.family = &family;
+    state_->FillMember(group, member, std::move(content), false);
+  }
+}
+
+void MetricStore::Impl::Apply(Group& group, const PushCommand& command,
+                              const PreparedPush& prepared) {
+  touched_.assign(group.members.size(), 0);
+  added_.clear();
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    Target& target = targets_[i];
+    const PreparedFamily& family = prepared.families()[i];
+    if (target.member != kNoIndex) {
+      touched_[target.member] = 1;
+      ApplyFamily(group, group.members[target.member], command, prepared, family);
+    } else {
+      if (target.family == nullptr) target.family = &state_->FindOrAddFamily(family.name);
+      Member& member = added_.emplace_back();
+      member.family = target.family;
+      ApplyFamily(group, member, command, prepared, family);
+    }
+  }
+  const std::size_t capacity = group.members.capacity();
+  const bool drops =
+      command.mode == PushMode::kReplace && std::ranges::find(touched_, 0) != touched_.end();
+  if (drops) DropUntouched(group);
+  if (!added_.empty()) {
+    group.members.insert(group.members.end(), std::make_move_iterator(added_.begin()),
+                         std::make_move_iterator(added_.end()));
+    std::ranges::sort(group.members, std::less<>(), &Member::family);
+    added_.clear();
+    if (group.members.capacity() > 2 * group.members.size()) group.members.shrink_to_fit();
+  }
+  state_->AccountMembers(group, capacity);
+  LinkFollowers(group);
+  if (command.deadline != kNever) {
+    state_->calendar().File(group, ToDeadline(command.deadline));  // if that is nearer
+  }
+  constexpr std::size_t kUsual = 1u << 14;
+  if (added_.capacity() > kUsual) decltype(added_)().swap(added_);
+  if (targets_.capacity() > kUsual) decltype(targets_)().swap(targets_);
+}
+
+void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const PushCommand& command,
+                                    const PreparedPush& prepared, const PreparedFamily& family) {
+  StoredFamily& stored = *member.family;
+  const bool exists = member.chunk != nullptr && member.alive(now_);
+  if (!exists) {
+    if (member.chunk != nullptr) {
+      // Expired, not yet erased. A renewed slot must not reappear in older snapshots.
+      ++stored.members;  // so that it outlives its last member
+      state_->EmptyMember(group, member, now_);
+      --stored.members;
+      member.chunk = nullptr;
+      member.help = {};
+    }
+    if (!stored.chunks.AnyAlive(now_)) stored.ForgetShown();
+  }
+  if (!family.has_help) {
+    member.help = {};
+  } else if (!member.help || member.help.view() != family.help) {
+    const bool shown = stored.shown_help && stored.shown_help.view() == family.help;
+    member.help = shown ? stored.shown_help : SharedText(std::string(family.help));
+  }
+  if (family.has_samples) stored.Show(family.type, member.help);
+  member.pushed = ToNanoseconds(command.received.wall);
+
+  SlotContent content;
+  content.text = prepared.text(family);
+  content.type = family.type;
+  content.deadline = ToDeadline(command.deadline);
+  if (!exists) {
+    content.message = family.message;
+    content.error = family.error;
+    state_->FillMember(group, member, std::move(content), family.has_samples);
+    return;
+  }
+  const SlotRef slot = member.slot_ref();
+  const SlotExtra* const extra = slot.chunk->block->extra(slot.slot);
+  const bool same = content.type == member.type && family.has_samples == member.has_samples &&
+                    content.deadline >= member.deadline && extra == nullptr && !family.message &&
+                    content.text == ChunkList::Text(slot);
+  if (same) {
+    stored.chunks.Renew(slot, content.deadline);
+    member.deadline = content.deadline;
+    return;
+  }
+  content.message = family.message;
+  content.error = family.error;
+  state_->ReplaceMember(group, member, std::move(content), family.has_samples);
+}
+
+void MetricStore::Impl::DropUntouched(Group& group) {
+  for (std::size_t i = 0; i < touched_.size(); ++i) {
+    if (touched_[i] != 0) continue;
+    state_->EmptyMember(group, group.members[i], now_);
+    group.members[i].family = nullptr;
+  }
+  std::erase_if(group.members, [](const Member& member) { return member.family == nullptr; });
+}
+
+// Remembers the order of this push, so that the next one finds its families without look-ups.
+void MetricStore::Impl::LinkFollowers(Group& group) {
+  std::uint32_t* link = &group.first;
+  std::uint32_t guess = group.first;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    const StoredFamily* const family = targets_[i].family;
+    std::vector<Member>& members = group.members;
+    if (guess >= members.size() || members[guess].family != family) {
+      const Member* const member = group.Find(family);
+      assert(member != nullptr);
+      guess = static_cast<std::uint32_t>(member - members.data());
+    }
+    *link = guess;
+    link = &members[guess].follower;
+    guess = *link;
+  }
+}
+
+void MetricStore::Impl::Delete(const GroupKey& key, Instant now) {
+  MutexLock lock(mutex_);
+  Group* const group = state_->FindAlive(HashedView(key.bytes()), Advance(now));
+  if (group != nullptr) state_->RemoveGroup(*group);
+}
+
+void MetricStore::Impl::Wipe(Instant now) {
+  auto fresh = std::make_unique<State>();
+  {
+    MutexLock lock(mutex_);
+    Advance(now);
+    state_.swap(fresh);
+    suspicion_ = 0;
+  }
+  // What was stored is freed here, with no lock held.
+}
+
+std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t* suspicion) {
+  std::shared_ptr<Snapshot> snapshot(new Snapshot());
+  MutexLock lock(mutex_);
+  snapshot->now_ = Advance(now);
+  *suspicion = suspicion_;
+  snapshot->families_.reserve(state_->ordered().size());
+  for (const auto& [names, family] : state_->ordered()) {
+    Snapshot::FamilyPart part;
+    part.first_block = static_cast<std::uint32_t>(snapshot->blocks_.size());
+    for (const auto& chunk : family->chunks.chunks()) {
+      if (chunk->block->max_deadline() > snapshot->now_) {
+        snapshot->blocks_.emplace_back(chunk->block);
+      }
+    }
+    part.block_count = static_cast<std::uint32_t>(snapshot->blocks_.size()) - part.first_block;
+    if (part.block_count == 0) continue;
+    part.name = family->name_text;
+    part.help = family->shown_help;
+    part.header = family->header;
+    part.type = family->shown_type;
+    part.suspect = family->suspect;
+    snapshot->families_.push_back(std::move(part));
+  }
+  return snapshot;
+}
+
+void MetricStore::Impl::ClearSuspicion(std::uint64_t suspicion) {
+  MutexLock lock(mutex_);
+  if (suspicion_ != suspicion) return;  // there is a newer one
+  for (const auto& [names, family] : state_->ordered()) family->suspect = false;
+  suspicion_ = 0;
+}
+
+GroupView MetricStore::Impl::View(Group& group) {
+  GroupView view;
+  view.key = group.key;
+  const auto time = [&group](Bookkeeping which) -> std::optional<WallTime> {
+    if (group.last_push[which] == 0) return std::nullopt;
+    return ToWallTime(group.last_push[which]);
+  };
+  view.last_success = time(kSuccess);
+  view.last_failure = time(kFailure);
+  view.success_entry_time = ToWallTime(group.bookkeeping[kSuccess].pushed);
+  view.failure_entry_time = ToWallTime(group.bookkeeping[kFailure].pushed);
+  view.deadline = ToBootTime(group.deadline);
+  view.families.reserve(group.members.size());
+  for (const Member& member : group.members) {
+    if (!member.alive(now_)) continue;
+    const Block& block = *member.chunk->block;
+    const SlotExtra* const extra = block.extras().empty() ? nullptr : block.extra(member.slot);
+    GroupView::FamilyEntry& entry = view.families.emplace_back();
+    entry.name = member.family->name;
+    entry.type = member.type;
+    entry.help = member.help.view();
+    entry.has_help = static_cast<bool>(member.help);
+    entry.pushed = ToWallTime(member.pushed);
+    entry.deadline = ToBootTime(member.deadline);
+    entry.samples.lines = ChunkList::Text(member.slot_ref());
+    if (extra != nullptr) entry.samples.message = extra->message.view();
+    view.blocks.emplace_back(member.chunk->block);
+    view.texts.push_back(member.family->name_text);
+    if (member.help) view.texts.push_back(member.help);
+  }
+  return view;
+}
+
+std::size_t MetricStore::Impl::ListGroups(Instant now, std::size_t cursor, std::size_t groups_max,
+                                          std::vector<GroupView>& out) {
+  const std::size_t first = out.size();
+  std::size_t next = cursor;
+  {
+    MutexLock lock(mutex_);
+    const Deadline time = Advance(now);
+    const std::vector<Group*>& places = state_->places();
+    std::size_t families = 0;
+    for (; next < places.size() && out.size() - first < groups_max; ++next) {
+      Group* const group = places[next];
+      if (group == nullptr || !group->alive(time)) continue;
+      if (families > 0 && families + group->members.size() > 16 * groups_max) break;
+      families += group->members.size();
+      out.push_back(View(*group));
+    }
+    if (next >= places.size()) next = 0;
+  }
+  for (std::size_t i = first; i < out.size(); ++i) {
+    std::ranges::sort(out[i].families, {}, &GroupView::FamilyEntry::name);
+  }
+  return next;
+}
+
+ExpiryProgress MetricStore::Impl::EraseExpired(BootTime now, std::size_t families_max) {
+  ExpiryProgress progress;
+  MutexLock lock(mutex_);
+  now_ = std::max(now_, ToDeadline(now));
+  const Deadline time = now_;
+  const auto lag = [&progress, time](Deadline deadline) {
+    progress.lags.emplace_back(time - deadline);
+  };
+  std::size_t groups_seen = 0;
+  while (progress.families < families_max && groups_seen < families_max) {
+    CalendarEntry* const entry = state_->calendar().TakeDue(time);
+    if (entry == nullptr) break;
+    ++groups_seen;
+    bool erased = false;
+    progress.families += state_->EraseExpired(*static_cast<Group*>(entry), time,
+                                              families_max - progress.families, lag, &erased);
+    if (erased) ++progress.groups;
+  }
+  progress.more = state_->calendar().Next() <= time;
+  return progress;
+}
+
+BootTime MetricStore::Impl::NextExpiry() {
+  MutexLock lock(mutex_);
+  return ToBootTime(state_->calendar().Next());
+}
+
+StoreStats MetricStore::Impl::Stats() {
+  MutexLock lock(mutex_);
+  return {state_->group_count(), state_->footprint()};
+}
+
+MetricStore::MetricStore(StoreOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
+MetricStore::~MetricStore() = default;
+
+Status MetricStore::Push(const PushCommand& command) { return impl_->Push(command); }
+void MetricStore::Delete(const GroupKey& group, Instant now) { impl_->Delete(group, now); }
+void MetricStore::Wipe(Instant now) { impl_->Wipe(now); }
+
+std::shared_ptr<const Snapshot> MetricStore::SnapshotAt(Instant now) {
+  std::uint64_t suspicion = 0;
+  const std::shared_ptr<Snapshot> snapshot = impl_->Collect(now, &suspicion);
+  snapshot->Finish();
+  if (suspicion != 0) {
+    snapshot->inconsistency_ = Verifier(*snapshot).Run();
+    if (!snapshot->inconsistency_) impl_->ClearSuspicion(suspicion);
+  }
+  return snapshot;
+}
+
+std::size_t MetricStore::ListGroups(Instant now, std::size_t cursor, std::size_t groups_max,
+                                    std::vector<GroupView>& out) {
+  return impl_->ListGroups(now, cursor, groups_max, out);
+}
+
+ExpiryProgress MetricStore::EraseExpired(BootTime now, std::size_t families_max) {
+  return impl_->EraseExpired(now, families_max);
+}
+
+BootTime MetricStore::NextExpiry() const { return impl_->NextExpiry(); }
+void MetricStore::SetExpiryWaker(std::function<void()> waker) {
+  impl_->SetExpiryWaker(std::move(waker));
+}
+StoreStats MetricStore::Stats() const { return impl_->Stats(); }
+
+}  // namespace pgw

@@ -1,0 +1,392 @@
+#include "store/prepared_push.h"
+
+#include <algorithm>
+#include <cassert>
+#include <optional>
+
+#include "exposition/debug_string.h"
+#include "exposition/keyed_hash.h"
+#include "exposition/names.h"
+#include "exposition/protobuf_writer.h"
+#include "exposition/quote.h"
+#include "exposition/text_writer.h"
+
+namespace pgw {
+namespace {
+
+constexpr Label kEmptyInstance{"instance", ""};
+
+bool NameLess(const Label& a, const Label& b) { return a.name < b.name; }
+
+// The value message that samples of a type must carry; 0: upstream does not look.
+std::uint8_t KindOf(MetricType type) {
+  switch (type) {
+    case MetricType::kCounter:
+      return kHasCounter;
+    case MetricType::kGauge:
+      return kHasGauge;
+    case MetricType::kSummary:
+      return kHasSummary;
+    case MetricType::kUntyped:
+      return kHasUntyped;
+    case MetricType::kHistogram:
+      return kHasHistogram;
+    case MetricType::kGaugeHistogram:
+      return 0;
+  }
+  return 0;
+}
+
+bool HasSum(MetricType type) {
+  return type == MetricType::kSummary || type == MetricType::kHistogram ||
+         type == MetricType::kGaugeHistogram;
+}
+
+std::string Both(std::string_view first, std::string_view second, std::string_view exposed) {
+  std::string text(GoQuote(first));
+  text.append(" and ").append(GoQuote(second));
+  text.append(", both exposed as ").append(GoQuote(exposed));
+  return text;
+}
+
+std::uint64_t HashLabels(const Label* labels, std::size_t count) {
+  HashKey key = ProcessHashKey();
+  for (std::size_t i = 0; i < count; ++i) {
+    key.low ^= SipHash13(labels[i].name, key);
+    key.low ^= SipHash13(labels[i].value, key);
+  }
+  return key.low;
+}
+
+}  // namespace
+
+std::string AboutMetric(const FamilySet& set, const Family& family, const Metric& metric,
+                        std::string_view complaint) {
+  return "collected metric " + GoQuote(family.name) + " { " +
+         MetricDebugString(set, family, metric) + "} " + std::string(complaint);
+}
+
+GroupingLabels::GroupingLabels(std::string_view key) {
+  for (const auto& [name, value] : SplitGroupKey(key)) {
+    labels_.push_back({name, value});
+    needs_escaping_ = needs_escaping_ || NeedsEscaping(name);
+  }
+  with_instance_ = labels_;
+  const auto at = std::ranges::lower_bound(with_instance_, kEmptyInstance, NameLess);
+  if (at == with_instance_.end() || at->name != kEmptyInstance.name) {
+    with_instance_.insert(at, kEmptyInstance);
+  }
+}
+
+Status PreparedPush::Prepare(const GroupingLabels& grouping, FamilySet& set,
+                             const OwnFamilyTable& own) {
+  set_ = &set;
+  text_.clear();
+  families_.clear();
+  errors_.Clear();
+  has_timestamps_ = std::ranges::any_of(set.metrics, &Metric::has_timestamp);
+  if (has_timestamps_) return {};
+  for (std::uint32_t i = 0; i < set.families.size(); ++i) {
+    const std::string_view name = set.families[i].name;
+    if (name != kPushTimeName && name != kPushFailureTimeName) PrepareFamily(i, grouping);
+  }
+  IndexNames();
+  for (std::uint32_t i = 0; i < families_.size(); ++i) CheckName(families_[i], i, own);
+  for (PreparedFamily& prepared : families_) {
+    if (const Status status = Render(prepared); !status) return status;
+  }
+  return {};
+}
+
+void PreparedPush::Trim() {
+  constexpr std::size_t kUsual = 1u << 20;
+  if (text_.capacity() > kUsual) std::string().swap(text_);
+  if (families_.capacity() * sizeof(PreparedFamily) > kUsual) {
+    std::vector<PreparedFamily>().swap(families_);
+  }
+  if (unique_.capacity() * sizeof(unique_[0]) > kUsual) decltype(unique_)().swap(unique_);
+  families_.clear();
+  set_ = nullptr;
+}
+
+template <typename Word>
+void PreparedPush::Complain(PreparedFamily& prepared, const Word& word) {
+  errors_.Add(word);
+  if (!prepared.error) prepared.error = SharedText(word());
+}
+
+// Grouping labels win; a sample without instance gets an empty one, so that a scrape with
+// honor_labels does not attach the gateway's own.
+void PreparedPush::Sanitize(const GroupingLabels& grouping, Metric& metric) {
+  std::vector<Label>& labels = set_->labels;
+  const std::size_t first = metric.first_label;
+  const std::size_t last = first + metric.label_count;
+  bool sorted = true;
+  bool has_instance = false;
+  for (std::size_t i = first; i < last; ++i) {
+    sorted = sorted && (i == first || labels[i - 1].name <= labels[i].name);
+    has_instance = has_instance || labels[i].name == kEmptyInstance.name;
+  }
+  if (!sorted) {
+    std::stable_sort(labels.begin() + static_cast<std::ptrdiff_t>(first),
+                     labels.begin() + static_cast<std::ptrdiff_t>(last), NameLess);
+  }
+  const std::vector<Label>& forced = has_instance ? grouping.labels() : grouping.with_instance();
+  const std::size_t start = labels.size();
+  labels.resize(start + (last - first) + forced.size());
+  Label* out = labels.data() + start;
+  const Label* pushed = labels.data() + first;
+  const Label* const pushed_end = labels.data() + last;
+  for (const Label& label : forced) {
+    while (pushed != pushed_end && pushed->name < label.name) *out++ = *pushed++;
+    // Only one is overwritten: a second label of that name stays and is refused later.
+    if (pushed != pushed_end && pushed->name == label.name) ++pushed;
+    *out++ = label;
+  }
+  out = std::copy(pushed, pushed_end, out);
+  metric.first_label = static_cast<std::uint32_t>(start);
+  metric.label_count = static_cast<std::uint32_t>(out - (labels.data() + start));
+  labels.resize(start + metric.label_count);
+}
+
+void PreparedPush::PrepareFamily(std::uint32_t index, const GroupingLabels& grouping) {
+  const Family& family = set_->families[index];
+  PreparedFamily& prepared = families_.emplace_back();
+  prepared.name = family.name;
+  prepared.help = family.help;
+  prepared.has_help = family.has_help;
+  prepared.type = family.type;
+  prepared.family = index;
+  prepared.has_samples = family.metric_count > 0;
+  prepared.exposed = family.name;
+  if (NeedsEscaping(family.name)) {
+    prepared.exposed = set_->Intern(EscapeName(family.name, Escaping::kUnderscores));
+    prepared.beyond_lines = true;
+  }
+  std::string why;
+  for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+    Metric& metric = set_->metrics[m];
+    Sanitize(grouping, metric);
+    if (metric.beyond_lines) prepared.beyond_lines = true;
+    const Label* const labels = set_->labels.data() + metric.first_label;
+    if (std::any_of(labels, labels + metric.label_count,
+                    [](const Label& label) { return NeedsEscaping(label.name); })) {
+      prepared.beyond_lines = true;
+    }
+    if (!CheckMetric(family, metric, &why)) {
+      Complain(prepared, [&] { return AboutMetric(*set_, family, metric, why); });
+    }
+  }
+  if (!prepared.error && family.metric_count > 1) CheckUnique(prepared);
+}
+
+bool PreparedPush::CheckMetric(const Family& family, const Metric& metric, std::string* why) const {
+  const std::uint8_t kind = KindOf(family.type);
+  if (kind != 0 && (metric.kinds & kind) == 0) {
+    *why = "is not a " + std::string(UpperName(family.type));
+    return false;
+  }
+  return CheckLabels(metric, why);
+}
+
+bool PreparedPush::CheckLabels(const Metric& metric, std::string* why) const {
+  const Label* const labels = set_->labels.data() + metric.first_label;
+  const bool from_text = metric.message == nullptr;  // then names and values are valid already
+  std::string_view previous;
+  bool escape = false;
+  for (std::uint32_t i = 0; i < metric.label_count; ++i) {
+    const auto& [name, value] = labels[i];
+    if (name == previous) {
+      *why = "has two or more labels with the same name: " + std::string(name);
+      return false;
+    }
+    if (name.starts_with("__") || (!from_text && (name.empty() || !IsValidUtf8(name)))) {
+      *why = "has a label with an invalid name: " + std::string(name);
+      return false;
+    }
+    if (((metric.kinds & kHasSummary) != 0 && name == "quantile") ||
+        ((metric.kinds & kHasHistogram) != 0 && name == "le")) {
+      *why = "must not have an explicit " + GoQuote(name) + " label";
+      return false;
+    }
+    if (!from_text && !IsValidUtf8(value)) {
+      *why = "has a label named " + GoQuote(name) + " whose value is not utf8: " + GoQuote(value);
+      return false;
+    }
+    previous = name;
+    escape = escape || NeedsEscaping(name);
+  }
+  if (!escape) return true;
+  const std::vector<Label> exposed = ExposedLabels(metric);
+  const auto twin = std::ranges::adjacent_find(exposed, {}, &Label::name);
+  if (twin == exposed.end()) return true;
+  std::vector<std::string_view> names;
+  for (std::uint32_t i = 0; i < metric.label_count; ++i) {
+    if (EscapeName(labels[i].name, Escaping::kUnderscores) == twin->name) {
+      names.push_back(labels[i].name);
+    }
+  }
+  *why = "has labels " + Both(names[0], names[1], twin->name);
+  return false;
+}
+
+std::vector<Label> PreparedPush::ExposedLabels(const Metric& metric) const {
+  const Label* const labels = set_->labels.data() + metric.first_label;
+  std::vector<Label> exposed(labels, labels + metric.label_count);
+  bool changed = false;
+  for (Label& label : exposed) {
+    if (!NeedsEscaping(label.name)) continue;
+    label.name = set_->Intern(EscapeName(label.name, Escaping::kUnderscores));
+    changed = true;
+  }
+  if (changed) std::ranges::sort(exposed, NameLess);
+  return exposed;
+}
+
+// Two samples of one family must differ in a label, as the default escaping exposes them.
+void PreparedPush::CheckUnique(PreparedFamily& prepared) {
+  const Family& family = set_->families[prepared.family];
+  const auto labels_of = [this, &prepared](std::uint32_t m) {
+    const Metric& metric = set_->metrics[m];
+    if (prepared.beyond_lines) return ExposedLabels(metric);
+    const Label* const labels = set_->labels.data() + metric.first_label;
+    return std::vector<Label>(labels, labels + metric.label_count);
+  };
+  unique_.clear();
+  for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+    const Metric& metric = set_->metrics[m];
+    if (prepared.beyond_lines) {
+      const std::vector<Label> exposed = ExposedLabels(metric);
+      unique_.emplace_back(HashLabels(exposed.data(), exposed.size()), m);
+    } else {
+      unique_.emplace_back(HashLabels(set_->labels.data() + metric.first_label, metric.label_count),
+                           m);
+    }
+  }
+  std::ranges::sort(unique_);  // equal hashes side by side, in pushed order
+  for (std::size_t i = 1; i < unique_.size(); ++i) {
+    if (unique_[i].first != unique_[i - 1].first) continue;
+    if (labels_of(unique_[i].second) != labels_of(unique_[i - 1].second)) continue;
+    Complain(prepared, [&] {
+      return AboutMetric(*set_, family, set_->metrics[unique_[i].second], kCollectedBefore);
+    });
+  }
+}
+
+void PreparedPush::CheckAgainstOwn(PreparedFamily& prepared, const OwnFamily& own) {
+  const std::string which = "gathered metric family " + own.name;
+  if (!own.replaces_help && prepared.help != own.help) {
+    Complain(prepared, [&] {
+      return which + " has help " + GoQuote(prepared.help) + " but should have " +
+             GoQuote(own.help);
+    });
+  } else if (prepared.type != own.type) {
+    Complain(prepared, [&] {
+      return which + " has type " + std::string(UpperName(prepared.type)) + " but should have " +
+             std::string(UpperName(own.type));
+    });
+  }
+}
+
+void PreparedPush::CheckName(PreparedFamily& prepared, std::uint32_t index,
+                             const OwnFamilyTable& own) {
+  if (!prepared.has_samples) return;
+  const auto complain_twin = [this, &prepared](std::string_view other) {
+    Complain(prepared, [&] {
+      return "collected metrics named " + Both(prepared.name, other, prepared.exposed);
+    });
+  };
+  const bool escaped = prepared.exposed != prepared.name;
+  if (escaped && (prepared.exposed == kPushTimeName || prepared.exposed == kPushFailureTimeName)) {
+    return complain_twin(prepared.exposed);
+  }
+  if (const OwnFamily* const family = own.Find(prepared.exposed)) {
+    if (escaped) return complain_twin(family->name);
+    return CheckAgainstOwn(prepared, *family);
+  }
+  const std::uint32_t first = FindIndex(prepared.exposed);
+  if (first < index) return complain_twin(families_[first].name);
+  // Of two pushed families that exclude each other the later one is told.
+  const auto find = [this, index, &own](std::string_view exposed) -> ExposedFamily {
+    if (const OwnFamily* const family = own.Find(exposed)) {
+      return {family->name, MaskOf(family->type)};
+    }
+    const std::uint32_t found = FindIndex(exposed);
+    if (found >= index) return {};
+    return {families_[found].name, MaskOf(families_[found].type)};
+  };
+  if (auto why = FindSuffixCollision(prepared.name, prepared.exposed, prepared.type, find)) {
+    Complain(prepared, [&why] { return *why; });
+  }
+}
+
+void PreparedPush::IndexNames() {
+  name_index_.Clear();
+  for (std::uint32_t i = 0; i < families_.size(); ++i) {
+    // Of several families exposed alike the first stays in the index.
+    if (families_[i].has_samples && FindIndex(families_[i].exposed) == kNoIndex) {
+      name_index_.Insert(KeyedHash(families_[i].exposed), i);
+    }
+  }
+}
+
+std::uint32_t PreparedPush::FindIndex(std::string_view exposed) const {
+  return name_index_.Find(KeyedHash(exposed), [this, exposed](std::uint32_t i) {
+    return families_[i].exposed == exposed;
+  });
+}
+
+ExposedFamily PreparedPush::FindExposed(std::string_view exposed) const {
+  const std::uint32_t found = FindIndex(exposed);
+  if (found == kNoIndex) return {};
+  return {families_[found].name, MaskOf(families_[found].type)};
+}
+
+Status PreparedPush::Render(PreparedFamily& prepared) {
+  const Family& family = set_->families[prepared.family];
+  prepared.text_offset = text_.size();
+  for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+    Metric metric = set_->metrics[m];
+    std::size_t line = family.name.size() + 64;
+    for (std::uint32_t i = 0; i < metric.label_count; ++i) {
+      const Label& label = set_->labels[metric.first_label + i];
+      line += label.name.size() + label.value.size() + 4;
+    }
+    if (text_.size() + line * (metric.point_count + std::size_t{3}) > kRenderedBytesMax) {
+      return Error{Code::kTooLarge, "pushed metrics exceed " + std::to_string(kRenderedBytesMax) +
+                                        " bytes with their grouping labels, at metric " +
+                                        GoQuote(family.name)};
+    }
+    if (prepared.beyond_lines) {
+      const std::vector<Label> exposed = ExposedLabels(metric);
+      metric.first_label = static_cast<std::uint32_t>(set_->labels.size());
+      metric.label_count = static_cast<std::uint32_t>(exposed.size());
+      set_->labels.insert(set_->labels.end(), exposed.begin(), exposed.end());
+    }
+    AppendMetricLines(*set_, family, metric, Escaping::kUnderscores, text_);
+  }
+  prepared.text_size = text_.size() - prepared.text_offset;
+  // What is wrong in itself (unchecked mode) may not read back from lines either.
+  if (prepared.beyond_lines || prepared.error) {
+    prepared.message = SharedText(SerializeFamily(*set_, family, Escaping::kAllowUtf8));
+  }
+  return {};
+}
+
+std::string PreparedPush::LinePrefix(const PreparedFamily& family, const Metric& metric) const {
+  std::string prefix(family.exposed);
+  if (HasSum(family.type)) prefix.append("_sum");
+  prefix.push_back('{');
+  bool first = true;
+  for (const Label& label : ExposedLabels(metric)) {
+    if (!first) prefix.push_back(',');
+    first = false;
+    prefix.append(label.name).append("=\"");
+    AppendEscapedLabelValue(label.value, prefix);
+    prefix.push_back('"');
+  }
+  prefix.append("} ");
+  return prefix;
+}
+
+}  // namespace pgw

@@ -1,0 +1,127 @@
+// A push made ready before the store is locked: labels sanitised, checked in itself and against
+// the own metrics, rendered. Knows exposition, store/group_key.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "exposition/family_set.h"
+#include "exposition/hash_index.h"
+#include "exposition/metric_type.h"
+#include "store/error_list.h"
+#include "store/group_key.h"
+#include "store/own_families.h"
+#include "store/shared_text.h"
+#include "store/suffix_rules.h"
+
+namespace pgw {
+
+inline constexpr std::string_view kPushTimeName = "push_time_seconds";
+inline constexpr std::string_view kPushTimeHelp =
+    "Last Unix time when changing this group in the Pushgateway succeeded.";
+inline constexpr std::string_view kPushFailureTimeName = "push_failure_time_seconds";
+inline constexpr std::string_view kPushFailureTimeHelp =
+    "Last Unix time when changing this group in the Pushgateway failed.";
+
+inline constexpr std::string_view kCollectedBefore =
+    "was collected before with the same name and label values";
+
+// `collected metric "NAME" { <the sample> } <complaint>`: upstream's form.
+std::string AboutMetric(const FamilySet& set, const Family& family, const Metric& metric,
+                        std::string_view complaint);
+
+// Grouping labels as samples carry them. Views into the key it was made from.
+class GroupingLabels {
+ public:
+  explicit GroupingLabels(std::string_view key);
+
+  const std::vector<Label>& labels() const { return labels_; }  // sorted by name
+  // The same and, if there is none, instance="": what a sample without one gets.
+  const std::vector<Label>& with_instance() const { return with_instance_; }
+  bool needs_escaping() const { return needs_escaping_; }
+
+ private:
+  std::vector<Label> labels_;
+  std::vector<Label> with_instance_;
+  bool needs_escaping_ = false;
+};
+
+struct PreparedFamily {
+  std::string_view name;     // as pushed
+  std::string_view exposed;  // in the default escaping
+  std::string_view help;
+  bool has_help = false;
+  MetricType type = MetricType::kUntyped;
+  std::uint32_t family = 0;  // in the set
+  std::size_t text_offset = 0;
+  std::size_t text_size = 0;
+  bool has_samples = false;
+  bool beyond_lines = false;  // needs `message`
+  SharedText message;         // where lines do not carry everything
+  SharedText error;           // the first reason why this family is inconsistent in itself
+};
+
+class PreparedPush {
+ public:
+  // Sanitises `set` in place and fills this object, whose memory is reused. `set` and `grouping`
+  // must outlive what is prepared.
+  // kTooLarge: the rendered text would exceed kRenderedBytesMax.
+  Status Prepare(const GroupingLabels& grouping, FamilySet& set, const OwnFamilyTable& own);
+
+  // Gives back memory beyond what usual pushes need.
+  void Trim();
+
+  const FamilySet& set() const { return *set_; }
+  const std::vector<PreparedFamily>& families() const { return families_; }
+  std::string_view text(const PreparedFamily& family) const {
+    return std::string_view(text_).substr(family.text_offset, family.text_size);
+  }
+  // The push has a sample with a timestamp; nothing else is prepared then.
+  bool has_timestamps() const { return has_timestamps_; }
+  const ErrorList& errors() const { return errors_; }
+
+  // The pushed family exposed under that name and its type, if it has samples.
+  ExposedFamily FindExposed(std::string_view exposed) const;
+
+  // The labels of a metric in the default escaping, sorted by exposed name.
+  std::vector<Label> ExposedLabels(const Metric& metric) const;
+
+  // `name{a="b",c="d"} `: what a line of this series begins with, for histograms and summaries
+  // the line of the sum.
+  std::string LinePrefix(const PreparedFamily& family, const Metric& metric) const;
+
+  // A rendered push may not be larger: short samples times long grouping labels multiply.
+  static constexpr std::size_t kRenderedBytesMax = 256u << 20;
+
+ private:
+  void Sanitize(const GroupingLabels& grouping, Metric& metric);
+  void PrepareFamily(std::uint32_t index, const GroupingLabels& grouping);
+  // The first thing wrong with a sample in itself; false if there is none.
+  bool CheckMetric(const Family& family, const Metric& metric, std::string* why) const;
+  bool CheckLabels(const Metric& metric, std::string* why) const;
+  void CheckUnique(PreparedFamily& prepared);
+  void CheckName(PreparedFamily& prepared, std::uint32_t index, const OwnFamilyTable& own);
+  void CheckAgainstOwn(PreparedFamily& prepared, const OwnFamily& own);
+  Status Render(PreparedFamily& prepared);
+  void IndexNames();
+  // Where `exposed` stands in families_; kNoIndex if it was not pushed.
+  std::uint32_t FindIndex(std::string_view exposed) const;
+  // `word` makes the text; it is called only where somebody will read it.
+  template <typename Word>
+  void Complain(PreparedFamily& prepared, const Word& word);
+
+  FamilySet* set_ = nullptr;
+  std::string text_;
+  std::vector<PreparedFamily> families_;
+  HashIndex name_index_;                                         // into families_, by exposed name
+  std::vector<std::pair<std::uint64_t, std::uint32_t>> unique_;  // hash and metric
+  ErrorList errors_;
+  bool has_timestamps_ = false;
+};
+
+}  // namespace pgw

@@ -1,0 +1,85 @@
+#include "store/snapshot.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pgw {
+namespace {
+
+std::size_t CountLines(std::string_view text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+// True if every slot of the block is alive, so that its bytes go out as they are.
+bool AllAlive(const Block& block, Deadline now) {
+  return block.min_deadline() > now || block.TightenMinDeadline() > now;
+}
+
+}  // namespace
+
+Snapshot::FamilyView Snapshot::family(std::size_t index) const {
+  const FamilyPart& part = families_[index];
+  return {part.name.view(), part.type, part.help.view(), static_cast<bool>(part.help),
+          part.header.view()};
+}
+
+void Snapshot::AppendText(std::size_t family, std::vector<std::string_view>& pieces,
+                          std::vector<std::unique_ptr<std::string>>& scratch) const {
+  const FamilyPart& part = families_[family];
+  for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
+    const Block& block = *blocks_[b];
+    if (AllAlive(block, now_)) {
+      if (!block.bytes().empty()) pieces.push_back(block.bytes());
+      continue;
+    }
+    auto filtered = std::make_unique<std::string>();
+    for (std::uint32_t i = 0; i < block.slot_count(); ++i) {
+      if (block.slot(i).alive(now_)) filtered->append(block.text(block.slot(i)));
+    }
+    if (filtered->empty()) continue;
+    pieces.push_back(*filtered);
+    scratch.push_back(std::move(filtered));
+  }
+}
+
+bool Snapshot::HasMessages(std::size_t family) const {
+  const FamilyPart& part = families_[family];
+  for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
+    const Block& block = *blocks_[b];
+    for (const SlotExtra& extra : block.extras()) {
+      if (extra.message && block.slot(extra.slot).alive(now_)) return true;
+    }
+  }
+  return false;
+}
+
+void Snapshot::VisitSamples(std::size_t family,
+                            const std::function<void(const StoredSamples&)>& visit) const {
+  VisitSlots(families_[family], [&visit](const Block& block, std::uint32_t slot) {
+    const SlotExtra* const extra = block.extras().empty() ? nullptr : block.extra(slot);
+    visit({block.text(block.slot(slot)),
+           extra != nullptr ? extra->message.view() : std::string_view()});
+  });
+}
+
+std::size_t Snapshot::LiveLines(const Block& block) const {
+  if (AllAlive(block, now_)) return block.line_count();
+  std::size_t lines = 0;
+  for (std::uint32_t i = 0; i < block.slot_count(); ++i) {
+    if (block.slot(i).alive(now_)) lines += CountLines(block.text(block.slot(i)));
+  }
+  return lines;
+}
+
+void Snapshot::Finish() {
+  std::erase_if(families_, [this](const FamilyPart& part) {
+    std::size_t lines = 0;
+    for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
+      lines += LiveLines(*blocks_[b]);
+    }
+    series_ += lines;
+    return lines == 0;
+  });
+}
+
+}  // namespace pgw

@@ -1,0 +1,252 @@
+#include "store/state.h"
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+
+#include "exposition/names.h"
+#include "store/group_key.h"
+
+namespace pgw {
+namespace {
+
+constexpr Deadline kNeverExpires = std::numeric_limits<Deadline>::max();
+
+// The labels in the default escaping, sorted by exposed name.
+std::vector<std::pair<std::string, std::string_view>> Exposed(const std::vector<Label>& labels) {
+  std::vector<std::pair<std::string, std::string_view>> exposed;
+  exposed.reserve(labels.size());
+  for (const Label& label : labels) {
+    exposed.emplace_back(EscapeName(label.name, Escaping::kUnderscores), label.value);
+  }
+  std::ranges::sort(exposed);
+  return exposed;
+}
+
+template <typename Pairs>
+std::string JoinKey(const Pairs& pairs) {
+  std::string key;
+  for (const auto& [name, value] : pairs) {
+    if (!key.empty()) key.push_back('\xff');
+    key.append(name).push_back('\xff');
+    key.append(value);
+  }
+  return key;
+}
+
+std::size_t GroupFootprint(const Group& group) {
+  return sizeof(Group) + group.key.capacity() + group.escaped_key.capacity() + sizeof(HashedView) +
+         2 * sizeof(Group*);
+}
+
+std::size_t FamilyFootprint(const StoredFamily& family) {
+  return sizeof(StoredFamily) + family.name.size() + family.escaped.capacity();
+}
+
+}  // namespace
+
+State::State() {
+  constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
+      {kPushTimeName, kPushTimeHelp}, {kPushFailureTimeName, kPushFailureTimeHelp}};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto& [name, help] = kTexts[i];
+    bookkeeping_[i] = std::make_unique<StoredFamily>(name, footprint_);
+    bookkeeping_[i]->Show(MetricType::kGauge, SharedText(std::string(help)));
+    ordered_.emplace(std::pair(bookkeeping_[i]->name, bookkeeping_[i]->name),
+                     bookkeeping_[i].get());
+  }
+}
+
+State::~State() {
+  for (const Group* const group : places_) delete group;
+  for (const auto& [name, family] : families_) delete family;
+}
+
+Group* State::FindAlive(const HashedView& key, Deadline now) {
+  const auto found = groups_.find(key);
+  return found != groups_.end() && found->second->alive(now) ? found->second : nullptr;
+}
+
+Group* State::FindByExposedKey(std::string_view key, Deadline now, std::string_view except) {
+  if (key != except) {
+    Group* const group = FindAlive(HashedView(key), now);
+    if (group != nullptr && group->escaped_key.empty()) return group;
+  }
+  if (groups_by_exposed_.empty()) return nullptr;
+  const auto [first, last] = groups_by_exposed_.equal_range(std::string(key));
+  for (auto it = first; it != last; ++it) {
+    if (it->second->alive(now) && it->second->key != except) return it->second;
+  }
+  return nullptr;
+}
+
+Group* State::FindByExposedLabels(const std::vector<Label>& labels, Deadline now) {
+  std::vector<std::pair<std::string_view, std::string_view>> pairs;
+  pairs.reserve(labels.size());
+  for (const Label& label : labels) pairs.emplace_back(label.name, label.value);
+  return FindByExposedKey(JoinKey(pairs), now, {});
+}
+
+Group* State::FindTwin(std::string_view key, const GroupingLabels& labels, Deadline now) {
+  const auto has_value = [](const auto& pair) {
+    return pair.first == "instance" && !pair.second.empty();
+  };
+  auto exposed = Exposed(labels.with_instance());
+  Group* twin = FindByExposedKey(JoinKey(exposed), now, key);
+  if (twin != nullptr || std::ranges::any_of(exposed, has_value)) return twin;
+  std::erase_if(exposed, [](const auto& pair) { return pair.first == "instance"; });
+  return FindByExposedKey(JoinKey(exposed), now, key);
+}
+
+Shape* State::InternShape(const GroupingLabels& labels) {
+  std::string key;
+  std::vector<std::string> names;
+  for (auto& [name, value] : Exposed(labels.labels())) {
+    key.append(name).push_back('\xff');
+    names.push_back(name);
+  }
+  Shape& shape = shapes_[key];
+  if (shape.groups++ == 0) shape.names = std::move(names);
+  return &shape;
+}
+
+void State::ReleaseShape(Shape* shape) {
+  if (--shape->groups > 0) return;
+  std::string key;
+  for (const std::string& name : shape->names) key.append(name).push_back('\xff');
+  shapes_.erase(key);
+}
+
+Group& State::AddGroup(const HashedView& key, const GroupingLabels& labels) {
+  if (const auto old = groups_.find(key); old != groups_.end()) Unindex(*old->second);
+  auto owned = std::make_unique<Group>(key.text);
+  if (labels.needs_escaping()) owned->escaped_key = JoinKey(Exposed(labels.labels()));
+  owned->shape = InternShape(labels);
+  if (free_places_.empty()) {
+    owned->place = static_cast<std::uint32_t>(places_.size());
+    places_.push_back(nullptr);
+  } else {
+    owned->place = free_places_.back();
+    free_places_.pop_back();
+  }
+  Group& group = *owned;
+  places_[group.place] = owned.release();
+  groups_.emplace(HashedView(key.hash, group.key), &group);
+  if (!group.escaped_key.empty()) groups_by_exposed_.emplace(group.escaped_key, &group);
+  group.indexed = true;
+  ++group_count_;
+  footprint_ += GroupFootprint(group);
+  return group;
+}
+
+void State::Unindex(Group& group) {
+  if (!group.indexed) return;
+  group.indexed = false;
+  groups_.erase(HashedView(group.key));
+  if (group.escaped_key.empty()) return;
+  const auto [first, last] = groups_by_exposed_.equal_range(group.escaped_key);
+  const auto found = std::find_if(first, last, [&](const auto& e) { return e.second == &group; });
+  assert(found != last);
+  groups_by_exposed_.erase(found);
+}
+
+void State::FreeGroup(Group& group) {
+  Unindex(group);
+  calendar_.Remove(group);
+  ReleaseShape(group.shape);
+  footprint_ -= GroupFootprint(group) + group.members.capacity() * sizeof(Member);
+  places_[group.place] = nullptr;
+  free_places_.push_back(group.place);
+  --group_count_;
+  delete &group;
+}
+
+void State::RemoveGroup(Group& group) {
+  // As the beginning of time: nothing has expired, all of it goes visibly.
+  constexpr Deadline kBeforeAll = kFreeSlot;
+  for (Member& member : group.members) EmptyMember(group, member, kBeforeAll);
+  for (Member& member : group.bookkeeping) EmptyMember(group, member, kBeforeAll);
+  FreeGroup(group);
+}
+
+void State::Schedule(Group& group) {
+  Deadline next = group.deadline;
+  for (const Member& member : group.members) next = std::min(next, member.deadline);
+  if (next != kNeverExpires) calendar_.File(group, next);
+}
+
+StoredFamily* State::FindFamily(std::string_view name) {
+  const auto found = families_.find(HashedView(name));
+  return found != families_.end() ? found->second : nullptr;
+}
+
+StoredFamily& State::FindOrAddFamily(std::string_view name) {
+  const HashedView key(name);
+  if (const auto found = families_.find(key); found != families_.end()) return *found->second;
+  auto owned = std::make_unique<StoredFamily>(name, footprint_);
+  StoredFamily& family = *owned;
+  families_.emplace(HashedView(key.hash, family.name), owned.release());
+  ordered_.emplace(std::pair(std::string_view(family.escaped), family.name), &family);
+  if (family.needs_escaping()) families_by_exposed_.emplace(family.escaped, &family);
+  footprint_ += FamilyFootprint(family);
+  return family;
+}
+
+void State::EraseFamilyIfUnused(StoredFamily& family) {
+  if (family.members > 0 || &family == bookkeeping_[kSuccess].get() ||
+      &family == bookkeeping_[kFailure].get()) {
+    return;
+  }
+  families_.erase(HashedView(family.name));
+  ordered_.erase(std::pair(std::string_view(family.escaped), family.name));
+  if (family.needs_escaping()) {
+    const auto [first, last] = families_by_exposed_.equal_range(family.escaped);
+    families_by_exposed_.erase(
+        std::find_if(first, last, [&family](const auto& e) { return e.second == &family; }));
+  }
+  footprint_ -= FamilyFootprint(family);
+  delete &family;
+}
+
+void State::FillMember(Group& group, Member& member, SlotContent content, bool has_samples) {
+  StoredFamily& family = *member.family;
+  member.type = content.type;
+  member.deadline = content.deadline;
+  member.has_samples = has_samples;
+  const SlotRef slot = family.chunks.Insert(std::move(content));
+  member.chunk = slot.chunk;
+  member.slot = slot.slot;
+  ++family.members;
+  if (has_samples) family.CountMember(*group.shape, member.type);
+}
+
+void State::ReplaceMember(Group& group, Member& member, SlotContent content, bool has_samples) {
+  StoredFamily& family = *member.family;
+  if (member.has_samples) family.UncountMember(*group.shape, member.type);
+  member.type = content.type;
+  member.deadline = content.deadline;
+  member.has_samples = has_samples;
+  const SlotRef slot = family.chunks.Replace(member.slot_ref(), std::move(content));
+  member.chunk = slot.chunk;
+  member.slot = slot.slot;
+  if (has_samples) family.CountMember(*group.shape, member.type);
+}
+
+void State::EmptyMember(Group& group, Member& member, Deadline now) {
+  StoredFamily& family = *member.family;
+  if (member.has_samples) family.UncountMember(*group.shape, member.type);
+  if (member.alive(now)) {
+    family.chunks.Remove(member.slot_ref());
+  } else {
+    family.chunks.Forget(member.slot_ref());
+  }
+  --family.members;
+  EraseFamilyIfUnused(family);
+}
+
+void State::AccountMembers(const Group& group, std::size_t capacity_before) {
+  footprint_ += group.members.capacity() * sizeof(Member);
+  footprint_ -= capacity_before * sizeof(Member);
+}
+
+}  // namespace pgw

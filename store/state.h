@@ -1,0 +1,153 @@
+// Everything that is stored, and the primitive changes to it that keep its indexes true.
+// Knows the other parts of store. Guarded by the store's lock.
+#pragma once
+
+#include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "store/expiry_calendar.h"
+#include "store/group.h"
+#include "store/hashed_view.h"
+#include "store/prepared_push.h"
+#include "store/stored_family.h"
+#include "store/suffix_rules.h"
+
+namespace pgw {
+
+class State {
+ public:
+  State();
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // ---- Groups.
+
+  // The group of that key if it is alive.
+  Group* FindAlive(const HashedView& key, Deadline now);
+
+  // A living group other than `key`'s own whose bookkeeping samples would equal those of `key`:
+  // the same labels but for an empty instance, or names that are escaped alike. Null if none.
+  Group* FindTwin(std::string_view key, const GroupingLabels& labels, Deadline now);
+
+  // The living group whose labels in the default escaping are these (sorted by name), or null.
+  Group* FindByExposedLabels(const std::vector<Label>& labels, Deadline now);
+
+  // A new group in the place of none or of an expired one. Its bookkeeping is yet to be written.
+  Group& AddGroup(const HashedView& key, const GroupingLabels& labels);
+
+  // Takes the group and all it has away at once.
+  void RemoveGroup(Group& group);
+
+  // Takes up to `families_max` expired families of the group away, and the group itself once it
+  // has expired and has none left. Returns how many; calls `lag(deadline)` for each.
+  template <typename Lag>
+  std::size_t EraseExpired(Group& group, Deadline now, std::size_t families_max, const Lag& lag,
+                           bool* group_erased);
+
+  // Files the group for its next expiry.
+  void Schedule(Group& group);
+
+  const std::vector<Group*>& places() const { return places_; }
+  std::size_t group_count() const { return group_count_; }
+
+  // ---- Families.
+
+  StoredFamily* FindFamily(std::string_view name);
+  StoredFamily& FindOrAddFamily(std::string_view name);
+
+  // Calls `visit(StoredFamily&)` for each family exposed under that name.
+  template <typename Visit>
+  void VisitExposed(std::string_view exposed, const Visit& visit);
+
+  const std::map<std::pair<std::string_view, std::string_view>, StoredFamily*>& ordered() const {
+    return ordered_;
+  }
+  StoredFamily& bookkeeping(Bookkeeping which) { return *bookkeeping_[which]; }
+
+  // ---- Members. `group.members` itself is the caller's to arrange.
+
+  void FillMember(Group& group, Member& member, SlotContent content, bool has_samples);
+  void ReplaceMember(Group& group, Member& member, SlotContent content, bool has_samples);
+  // Removes what the member has, visibly (alive) or lazily (expired); may delete the family.
+  void EmptyMember(Group& group, Member& member, Deadline now);
+
+  // Accounts for the room of a group's member list.
+  void AccountMembers(const Group& group, std::size_t capacity_before);
+
+  std::size_t footprint() const { return footprint_; }
+  ExpiryCalendar& calendar() { return calendar_; }
+
+ private:
+  Shape* InternShape(const GroupingLabels& labels);
+  void ReleaseShape(Shape* shape);
+  void Unindex(Group& group);
+  void FreeGroup(Group& group);
+  void EraseFamilyIfUnused(StoredFamily& family);
+  Group* FindByExposedKey(std::string_view key, Deadline now, std::string_view except);
+
+  std::size_t footprint_ = 0;  // bytes; first member: families refer to it until they are gone
+  boost::unordered_flat_map<HashedView, Group*, HashedViewHash> groups_;
+  // Only groups with names that need escaping, by their key in the default escaping.
+  std::unordered_multimap<std::string, Group*> groups_by_exposed_;
+  std::vector<Group*> places_;  // with gaps; a group keeps its place for life
+  std::vector<std::uint32_t> free_places_;
+  std::size_t group_count_ = 0;
+  std::map<std::string, Shape, std::less<>> shapes_;  // by their names, joined with FF
+  ExpiryCalendar calendar_;
+
+  boost::unordered_flat_map<HashedView, StoredFamily*, HashedViewHash> families_;
+  std::unordered_multimap<std::string_view, StoredFamily*> families_by_exposed_;  // escaped ones
+  // For scrapes: by exposed name, then name.
+  std::map<std::pair<std::string_view, std::string_view>, StoredFamily*> ordered_;
+  std::array<std::unique_ptr<StoredFamily>, 2> bookkeeping_;
+};
+
+template <typename Visit>
+void State::VisitExposed(std::string_view exposed, const Visit& visit) {
+  if (StoredFamily* const family = FindFamily(exposed);
+      family != nullptr && !family->needs_escaping()) {
+    visit(*family);
+  }
+  if (families_by_exposed_.empty()) return;
+  const auto [first, last] = families_by_exposed_.equal_range(exposed);
+  for (auto it = first; it != last; ++it) visit(*it->second);
+}
+
+template <typename Lag>
+std::size_t State::EraseExpired(Group& group, Deadline now, std::size_t families_max,
+                                const Lag& lag, bool* group_erased) {
+  std::size_t erased = 0;
+  const bool whole = !group.alive(now);
+  for (std::size_t i = group.members.size(); i-- > 0 && erased < families_max;) {
+    Member& member = group.members[i];
+    if (member.alive(now)) continue;
+    lag(member.deadline);
+    EmptyMember(group, member, now);
+    member.family = nullptr;
+    ++erased;
+    if (whole) group.members.pop_back();
+  }
+  if (!whole) {
+    if (erased > 0)
+      std::erase_if(group.members, [](const Member& m) { return m.family == nullptr; });
+  } else if (group.members.empty()) {
+    for (Member& member : group.bookkeeping) EmptyMember(group, member, now);
+    FreeGroup(group);
+    *group_erased = true;
+    return erased;
+  }
+  Schedule(group);
+  return erased;
+}
+
+}  // namespace pgw

@@ -1,0 +1,50 @@
+// One metric family over all groups. Knows store/chunk_list. Guarded by the store's lock.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "exposition/metric_type.h"
+#include "store/chunk_list.h"
+#include "store/shared_text.h"
+
+namespace pgw {
+
+// A set of grouping label names. Two groups of one shape differ in a grouping value, so no series
+// of one can equal a series of the other: only families in groups of different shapes can collide.
+struct Shape {
+  std::vector<std::string> names;  // in the default escaping, sorted
+  std::uint32_t groups = 0;        // that have this shape
+};
+
+struct StoredFamily {
+  StoredFamily(std::string_view family_name, std::size_t& footprint);
+
+  // Another group has this family now, or has it no longer. Only members with samples count.
+  void CountMember(const Shape& shape, MetricType type);
+  void UncountMember(const Shape& shape, MetricType type);
+
+  // What scrapes show above the samples: the help and type of the most recent push.
+  void Show(MetricType type, const SharedText& help);
+  void ForgetShown();
+
+  bool needs_escaping() const { return escaped != name; }
+
+  const SharedText name_text;
+  const std::string_view name;  // of name_text
+  const std::string escaped;    // in the default escaping
+  std::uint32_t members = 0;    // groups that have it, expired ones included
+  std::array<std::uint32_t, kMetricTypeCount> type_counts{};   // members with samples, by type
+  std::vector<std::pair<const Shape*, std::uint32_t>> shapes;  // members with samples, by shape
+  MetricType shown_type = MetricType::kUntyped;
+  SharedText shown_help;
+  SharedText header;  // HELP and TYPE lines in the default escaping
+  ChunkList chunks;
+  bool suspect = false;  // unchecked mode: may be inconsistent, scrapes look
+};
+
+}  // namespace pgw

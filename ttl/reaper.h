@@ -1,0 +1,61 @@
+// Frees the memory of what has expired. Knows store, base.
+//
+// Nothing depends on it for correctness: readers decide by the clock, and an expired family is
+// invisible even if the reaper is dead. It works off the request path, in steps short enough that
+// no push or scrape waits noticeably for the store's lock, and sleeps until the next deadline.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <span>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/mutex.h"
+#include "store/metric_store.h"
+
+namespace pgw {
+
+// Is told what has been erased. Called on the reaper's thread, with no lock held.
+class ExpiryObserver {
+ public:
+  virtual ~ExpiryObserver() = default;
+  // `lags` has one entry per family: how long after its deadline it was erased.
+  virtual void OnExpired(std::size_t families, std::size_t groups,
+                         std::span<const std::chrono::nanoseconds> lags) = 0;
+};
+
+class Reaper {
+ public:
+  // All references must outlive the reaper. Becomes the store's expiry waker.
+  Reaper(MetricStore& store, const Clock& clock, ExpiryObserver& observer);
+  ~Reaper();  // as Stop()
+  Reaper(const Reaper&) = delete;
+  Reaper& operator=(const Reaper&) = delete;
+
+  // Starts the thread.
+  void Start();
+  // Ends it, within one step. Idempotent.
+  void Stop();
+
+  // One step at `now`; true if there is more to do at once. What the thread repeats; public for
+  // tests and for programs that bring their own thread.
+  bool Step(BootTime now);
+
+ private:
+  void Run();
+  void Wake();
+
+  MetricStore& store_;
+  const Clock& clock_;
+  ExpiryObserver& observer_;
+  std::thread thread_;
+  Mutex mutex_;
+  std::condition_variable_any changed_;
+  bool stopping_ PGW_GUARDED_BY(mutex_) = false;
+  bool woken_ PGW_GUARDED_BY(mutex_) = false;
+  std::size_t erased_since_trim_ = 0;  // families; of the thread
+};
+
+}  // namespace pgw
