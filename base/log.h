@@ -38,15 +38,15 @@ std::string FormatGoDuration(std::chrono::nanoseconds duration);
 
 // A message together with the place of the call.
 struct LogMessage {
-  LogMessage(const char* text,  // NOLINT: implicit by design
-             std::source_location where = std::source_location::current())
-      : text(text), where(where) {}
-  LogMessage(std::string_view text,  // NOLINT
-             std::source_location where = std::source_location::current())
-      : text(text), where(where) {}
-  LogMessage(const std::string& text,  // NOLINT
-             std::source_location where = std::source_location::current())
-      : text(text), where(where) {}
+  LogMessage(const char* message,  // NOLINT: implicit by design
+             std::source_location caller = std::source_location::current())
+      : text(message), where(caller) {}
+  LogMessage(std::string_view message,  // NOLINT
+             std::source_location caller = std::source_location::current())
+      : text(message), where(caller) {}
+  LogMessage(const std::string& message,  // NOLINT
+             std::source_location caller = std::source_location::current())
+      : text(message), where(caller) {}
 
   std::string_view text;
   std::source_location where;
