@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Fetches the programs the end-to-end tests compare and work with, without installing them.
+
+`apt-get download` with a state folder of its own and `dpkg-deb -x` put packages of Debian into a
+folder: the Go Pushgateway (the reference), Prometheus with promtool, nginx, the Python client
+library. Nothing on the system changes and no root is needed. The mirror is the one this machine
+is configured for, and apt checks the archive's signatures as always.
+
+    peers.py --dir build/peers [--list] [pushgateway|prometheus|nginx|python-client …]
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+# Which suites are tried, in order, until one has the package and its program runs here.
+SUITES = ("testing", "trixie", "bookworm")
+
+
+class Unavailable(Exception):
+    """A peer cannot be had on this machine; the text says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    packages: tuple[str, ...]  # the first one names the version
+    suites: tuple[str, ...]
+    program: str  # path below the unpacked tree, or "" for a library
+    probe: tuple[str, ...] = ()  # arguments with which the program must exit 0
+    programs: dict[str, str] = dataclasses.field(default_factory=dict)  # further ones
+
+
+RECIPES = {
+    "pushgateway": Recipe(("prometheus-pushgateway",), SUITES, "usr/bin/prometheus-pushgateway", ("--version",)),
+    "prometheus": Recipe(("prometheus",), SUITES, "usr/bin/prometheus", ("--version",),
+                         {"promtool": "usr/bin/promtool"}),
+    # A dynamically linked C program: only the suite this machine runs is sure to fit.
+    "nginx": Recipe(("nginx",), ("bookworm", "trixie", "testing"), "usr/sbin/nginx", ("-v",)),
+    "python-client": Recipe(("python3-prometheus-client",), ("bookworm", "trixie", "testing"), ""),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Peer:
+    """One unpacked peer."""
+
+    name: str
+    suite: str
+    version: str  # of the Debian package
+    root: pathlib.Path
+
+    @property
+    def program(self) -> pathlib.Path:
+        return self.root / RECIPES[self.name].program
+
+    def other(self, name: str) -> pathlib.Path:
+        return self.root / RECIPES[self.name].programs[name]
+
+    @property
+    def python_path(self) -> pathlib.Path:
+        return self.root / "usr/lib/python3/dist-packages"
+
+    def __str__(self) -> str:
+        return f"{self.name}: Debian {self.suite}, {RECIPES[self.name].packages[0]} {self.version}"
+
+
+def get(name: str, directory: os.PathLike | str) -> Peer:
+    """The peer, downloaded on first use. Safe to call from several processes at once."""
+    base = pathlib.Path(directory).resolve()
+    base.mkdir(parents=True, exist_ok=True)
+    with _locked(base / f"{name}.lock"):
+        return _stamped(base, name) or _fetch(base, name)
+
+
+@contextlib.contextmanager
+def _locked(path: pathlib.Path):
+    with open(path, "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _stamped(base: pathlib.Path, name: str) -> Peer | None:
+    try:
+        stamp = json.loads((base / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    peer = Peer(name, stamp["suite"], stamp["version"], base / stamp["root"])
+    return peer if peer.root.is_dir() else None
+
+
+def _fetch(base: pathlib.Path, name: str) -> Peer:
+    for tool in ("apt-get", "dpkg-deb"):
+        if shutil.which(tool) is None:
+            raise Unavailable(f"{tool} is not there: peers come as Debian packages")
+    recipe = RECIPES[name]
+    reasons = []
+    for suite in recipe.suites:
+        try:
+            peer = _fetch_from(base, name, recipe, suite)
+        except (Unavailable, subprocess.SubprocessError, OSError) as error:
+            reasons.append(f"{suite}: {error}")
+            continue
+        stamp = {"suite": peer.suite, "version": peer.version, "root": str(peer.root.relative_to(base))}
+        (base / f"{name}.json").write_text(json.dumps(stamp) + "\n", encoding="utf-8")
+        return peer
+    raise Unavailable(f"no {name} from any suite; " + "; ".join(reasons))
+
+
+def _fetch_from(base: pathlib.Path, name: str, recipe: Recipe, suite: str) -> Peer:
+    with _locked(base / f"apt-{suite}.lock"):
+        apt = _apt(base, suite)
+        downloads = base / "deb" / f"{name}-{suite}"
+        shutil.rmtree(downloads, ignore_errors=True)
+        downloads.mkdir(parents=True)
+        _run([*apt, "download", *recipe.packages], cwd=downloads)
+    root = base / f"{name}-{suite}"
+    shutil.rmtree(root, ignore_errors=True)
+    version = ""
+    for package in recipe.packages:
+        (archive,) = downloads.glob(f"{package}_*.deb")
+        _run(["dpkg-deb", "-x", str(archive), str(root)])
+        version = version or _run(["dpkg-deb", "-f", str(archive), "Version"]).strip()
+    shutil.rmtree(downloads)
+    peer = Peer(name, suite, version, root)
+    if recipe.program:
+        _run([str(peer.program), *recipe.probe])
+    return peer
+
+
+def _apt(base: pathlib.Path, suite: str) -> list[str]:
+    """The apt-get command for one suite, its package lists fetched once."""
+    home = base / f"apt-{suite}"
+    for folder in ("state/lists/partial", "cache/archives/partial", "etc/parts"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "status").touch()
+    # `[signed-by]` is what makes apt refuse lists that the archive's keys have not signed.
+    (home / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror()} {suite} main\n", encoding="utf-8")
+    settings = {
+        "Dir::Etc::SourceList": home / "sources.list",
+        "Dir::Etc::SourceParts": home / "etc/parts",
+        "Dir::Etc::Preferences": "/dev/null",
+        "Dir::Etc::PreferencesParts": home / "etc/parts",
+        "Dir::State": home / "state",
+        "Dir::State::Status": home / "status",
+        "Dir::Cache": home / "cache",
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
+        "APT::Install-Recommends": "false",
+        "APT::Sandbox::User": "root",  # the folder may be closed to apt's own user
+    }
+    command = ["apt-get", "-qq"]
+    for key, value in settings.items():
+        command += ["-o", f"{key}={value}"]
+    if not (home / "updated").exists():
+        _run([*command, "update"])
+        (home / "updated").touch()
+    return command
+
+
+def mirror() -> str:
+    """The Debian mirror this machine's apt is configured for."""
+    files = [pathlib.Path("/etc/apt/sources.list"), *sorted(pathlib.Path("/etc/apt/sources.list.d").glob("*"))]
+    for file in files:
+        if not file.is_file() or file.suffix not in (".list", ".sources"):
+            continue
+        text = file.read_text(encoding="utf-8", errors="replace")
+        found = _mirror_in_deb822(text) if file.suffix == ".sources" else _mirror_in_lines(text)
+        if found:
+            return found
+    raise Unavailable("no Debian mirror is configured under /etc/apt")
+
+
+_DEBIAN_SUITE = re.compile(r"^(bullseye|bookworm|trixie|forky|sid|oldstable|stable|testing|unstable)$")
+
+
+def _mirror_in_deb822(text: str) -> str | None:
+    for paragraph in re.split(r"\n\s*\n", text):
+        fields = dict(re.findall(r"(?m)^([A-Za-z-]+):[ \t]*(.*)$", paragraph))
+        suites = fields.get("Suites", "").split()
+        if "deb" in fields.get("Types", "").split() and any(map(_DEBIAN_SUITE.match, suites)):
+            return fields.get("URIs", "").split()[0]
+    return None
+
+
+def _mirror_in_lines(text: str) -> str | None:
+    for line in text.splitlines():
+        match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+main\b", line)
+        if match and _DEBIAN_SUITE.match(match.group(2)):
+            return match.group(1)
+    return None
+
+
+def _run(command: list[str], cwd: pathlib.Path | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=300, check=False)
+    if done.returncode != 0:
+        raise Unavailable(f"{os.path.basename(command[0])}: {(done.stderr or done.stdout).strip()[-400:]}")
+    return done.stdout
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dir", default="build/peers", help="where to unpack (default: %(default)s)")
+    parser.add_argument("peers", nargs="*", choices=[[], *RECIPES], default=[])
+    arguments = parser.parse_args()
+    missing = 0
+    for name in arguments.peers or RECIPES:
+        try:
+            peer = get(name, arguments.dir)
+            print(f"{peer}: {peer.program}")
+        except Unavailable as error:
+            missing += 1
+            print(f"{name}: not available: {error}")
+    return 77 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
