@@ -48,6 +48,24 @@ enum ValueKind : std::uint8_t {
   kHasHistogram = 16,
 };
 
+// The value message that a metric of a family of this type must have.
+constexpr std::uint8_t ValueKindOf(MetricType type) {
+  switch (type) {
+    case MetricType::kCounter:
+      return kHasCounter;
+    case MetricType::kGauge:
+      return kHasGauge;
+    case MetricType::kSummary:
+      return kHasSummary;
+    case MetricType::kUntyped:
+      return kHasUntyped;
+    case MetricType::kHistogram:
+    case MetricType::kGaugeHistogram:
+      return kHasHistogram;
+  }
+  return 0;
+}
+
 // One sample, in the sense of protobuf's Metric: a histogram with all its buckets is one.
 struct Metric {
   std::uint32_t first_label = 0;  // labels[first_label, first_label + label_count)
@@ -109,5 +127,32 @@ class FamilySet {
  private:
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena_;
 };
+
+// Inline: the parsers call these once per sample line.
+
+inline std::uint32_t FamilySet::AddMetric(std::uint32_t family) {
+  const auto index = static_cast<std::uint32_t>(metrics.size());
+  metrics.emplace_back();
+  Family& owner = families[family];
+  if (owner.metric_count++ == 0) {
+    owner.first_metric = index;
+  } else {
+    metrics[owner.last_metric].next = index;
+  }
+  owner.last_metric = index;
+  return index;
+}
+
+inline void FamilySet::AddPoint(std::uint32_t metric, Number bound, Number value) {
+  const auto index = static_cast<std::uint32_t>(points.size());
+  points.push_back({bound, value, kNoIndex});
+  Metric& owner = metrics[metric];
+  if (owner.point_count++ == 0) {
+    owner.first_point = index;
+  } else {
+    points[owner.last_point].next = index;
+  }
+  owner.last_point = index;
+}
 
 }  // namespace pgw

@@ -1,0 +1,102 @@
+// Finding the few bytes that matter in label values and help texts, many bytes at a time.
+// Knows nothing.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+namespace pgw {
+
+namespace byte_scan_internal {
+
+inline constexpr std::uint64_t kLowBits = 0x0101010101010101;
+inline constexpr std::uint64_t kHighBits = 0x8080808080808080;
+
+// The high bit of each byte of `word` that equals `byte`. Exact up to and including the first such
+// byte (in little-endian order), which is all that is used.
+inline std::uint64_t BytesEqual(std::uint64_t word, char byte) {
+  const std::uint64_t x = word ^ (kLowBits * static_cast<unsigned char>(byte));
+  return (x - kLowBits) & ~x & kHighBits;
+}
+
+}  // namespace byte_scan_internal
+
+struct QuotedScan {
+  const char* stop;  // at the first quote, backslash or line feed
+  bool ascii;        // no byte before it is above 0x7f; may be false although there is none
+};
+
+// Scans from `p` for what ends the plain part of a quoted text.
+// REQUIRES: there is such a byte in [p, end).
+inline QuotedScan ScanQuoted(const char* p, const char* end) {
+  bool ascii = true;
+#if defined(__SSE2__)
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i line_feed = _mm_set1_epi8('\n');
+  for (; end - p >= 16; p += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i stops =
+        _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+                     _mm_cmpeq_epi8(bytes, line_feed));
+    const auto stop = static_cast<unsigned>(_mm_movemask_epi8(stops));
+    const auto high = static_cast<unsigned>(_mm_movemask_epi8(bytes));
+    if (stop != 0) {
+      const unsigned before = (stop & (0U - stop)) - 1;
+      return {p + std::countr_zero(stop), ascii && (high & before) == 0};
+    }
+    ascii = ascii && high == 0;
+  }
+#else
+  if constexpr (std::endian::native == std::endian::little) {
+    using byte_scan_internal::BytesEqual;
+    for (; end - p >= 8; p += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, p, sizeof word);
+      const std::uint64_t stop =
+          BytesEqual(word, '"') | BytesEqual(word, '\\') | BytesEqual(word, '\n');
+      ascii = ascii && (word & byte_scan_internal::kHighBits) == 0;
+      if (stop != 0) return {p + std::countr_zero(stop) / 8, ascii};
+    }
+  }
+#endif
+  for (; *p != '"' && *p != '\\' && *p != '\n'; ++p) {
+    ascii = ascii && static_cast<unsigned char>(*p) < 0x80;
+  }
+  return {p, ascii};
+}
+
+// The first line feed or backslash from `p` on.
+// REQUIRES: there is a line feed in [p, end).
+inline const char* FindLineFeedOrBackslash(const char* p, const char* end) {
+#if defined(__SSE2__)
+  const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i line_feed = _mm_set1_epi8('\n');
+  for (; end - p >= 16; p += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const auto stop = static_cast<unsigned>(_mm_movemask_epi8(
+        _mm_or_si128(_mm_cmpeq_epi8(bytes, backslash), _mm_cmpeq_epi8(bytes, line_feed))));
+    if (stop != 0) return p + std::countr_zero(stop);
+  }
+#else
+  if constexpr (std::endian::native == std::endian::little) {
+    using byte_scan_internal::BytesEqual;
+    for (; end - p >= 8; p += 8) {
+      std::uint64_t word;
+      std::memcpy(&word, p, sizeof word);
+      const std::uint64_t stop = BytesEqual(word, '\\') | BytesEqual(word, '\n');
+      if (stop != 0) return p + std::countr_zero(stop) / 8;
+    }
+  }
+#endif
+  while (*p != '\\' && *p != '\n') ++p;
+  return p;
+}
+
+}  // namespace pgw
