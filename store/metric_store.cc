@@ -557,8 +557,9 @@ std::shared_ptr<const Snapshot> MetricStore::SnapshotAt(Instant now) {
   const std::shared_ptr<Snapshot> snapshot = impl_->Collect(now, &suspicion);
   snapshot->Finish();
   if (suspicion != 0) {
+    const std::size_t corrected = snapshot->CorrectTypes();
     snapshot->inconsistency_ = Verifier(*snapshot).Run();
-    if (!snapshot->inconsistency_) impl_->ClearSuspicion(suspicion);
+    if (!snapshot->inconsistency_ && corrected == 0) impl_->ClearSuspicion(suspicion);
   }
   return snapshot;
 }

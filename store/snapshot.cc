@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "exposition/names.h"
+#include "exposition/text_writer.h"
+#include "store/prepared_push.h"
+
 namespace pgw {
 namespace {
 
@@ -71,6 +75,30 @@ std::size_t Snapshot::LiveLines(const Block& block) const {
   return lines;
 }
 
+std::size_t Snapshot::CorrectTypes() {
+  std::size_t corrected = 0;
+  for (FamilyPart& part : families_) {
+    if (!part.suspect) continue;
+    bool fits = false;
+    MetricType found = part.type;
+    VisitSlots(part, [&](const Block& block, std::uint32_t index) {
+      const Slot& slot = block.slot(index);
+      if (slot.size == 0) return;
+      found = static_cast<MetricType>(slot.type);
+      fits = fits || found == part.type;
+    });
+    if (fits) continue;
+    part.type = found;
+    const std::string_view help = part.help.view();
+    std::string header;
+    AppendFamilyHeader(part.name.view(), part.help ? &help : nullptr, found,
+                       Escaping::kUnderscores, header);
+    part.header = SharedText(std::move(header));
+    ++corrected;
+  }
+  return corrected;
+}
+
 void Snapshot::Finish() {
   std::erase_if(families_, [this](const FamilyPart& part) {
     std::size_t lines = 0;
@@ -78,6 +106,8 @@ void Snapshot::Finish() {
       lines += LiveLines(*blocks_[b]);
     }
     series_ += lines;
+    // Every group has exactly one sample of it, and pushed ones of that name are ignored.
+    if (part.name.view() == kPushTimeName) groups_ = lines;
     return lines == 0;
   });
 }

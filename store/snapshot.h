@@ -79,6 +79,9 @@ class Snapshot {
 
   // Drops families without live lines and counts the rest.
   void Finish();
+  // In unchecked mode the most recent push of a family may have been of another type, and be gone.
+  // Returns how many headers had to be corrected.
+  std::size_t CorrectTypes();
   // Lines alive in a block.
   std::size_t LiveLines(const Block& block) const;
   // Calls `visit(block, slot index)` for each live slot of the family.
