@@ -31,9 +31,9 @@ struct Request {
   std::string_view host;                        // the Host header, or the absolute target's
   std::optional<std::uint64_t> content_length;  // absent: chunked, or no body
   bool has_body = false;                        // chunked, or content_length > 0
-  std::string_view body;                        // whole, chunks joined, not yet decompressed; empty in OnHeader
-  std::string_view remote_address;              // 127.0.0.1:53854, [::1]:53854
-  Instant received{};                           // OnHeader: header complete; OnRequest: body complete
+  std::string_view body;            // whole, chunks joined, not yet decompressed; empty in OnHeader
+  std::string_view remote_address;  // 127.0.0.1:53854, [::1]:53854
+  Instant received{};               // OnHeader: header complete; OnRequest: body complete
 
   // The first header of that name, compared without case.
   std::optional<std::string_view> Find(std::string_view name) const;
@@ -55,9 +55,10 @@ struct Response {
   // Content-Length, Transfer-Encoding, Date and Connection are the engine's to add.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  std::unique_ptr<BodySource> stream;          // if set, `body` is not used
-  std::optional<std::uint64_t> stream_length;  // exact if given; otherwise chunked (HTTP/1.0: close)
-  bool close = false;                          // close the connection after this answer
+  std::unique_ptr<BodySource> stream;  // if set, `body` is not used
+  std::optional<std::uint64_t>
+      stream_length;   // exact if given; otherwise chunked (HTTP/1.0: close)
+  bool close = false;  // close the connection after this answer
 
   // Go's http.Error: text/plain, nosniff, `message` and a line feed.
   static Response PlainError(int status, std::string_view message);

@@ -1,0 +1,745 @@
+#include "server/http/beast_connection.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace pgw::http {
+namespace {
+
+// What a client may still send of a body that was refused without being read, before giving up its
+// connection is cheaper than reading on. Go's bound.
+constexpr std::uint64_t kDiscardBytesMax = 256 * 1024;
+// How long a client may take to read its last answer while it is still sending.
+constexpr std::chrono::milliseconds kLingerTimeout{2'000};
+constexpr std::chrono::milliseconds kLingerTimeoutDraining{500};
+// Bodies up to this size are copied behind their headers instead of being sent from their place.
+constexpr std::size_t kInlineBodyMax = 16 * 1024;
+// While the budget for bodies is used up, a request gets no more than this with its head.
+constexpr std::size_t kFrugalReadBytes = 4 * 1024;
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+bool HasBody(const RequestTraits& traits) {
+  return traits.chunked || traits.content_length.value_or(0) > 0;
+}
+
+// Of one body. A larger one than all may be together would wait for ever.
+std::uint64_t BodyBytesMax(const Limits& limits) {
+  if (limits.body_bytes_max == 0) return limits.bodies_bytes_max;
+  if (limits.bodies_bytes_max == 0) return limits.body_bytes_max;
+  return std::min(limits.body_bytes_max, limits.bodies_bytes_max);
+}
+
+Response TooLarge(const Limits& limits) {
+  Response response = Response::PlainError(
+      413, "request body too large: more than " + std::to_string(BodyBytesMax(limits)) + " bytes");
+  response.close = true;
+  return response;
+}
+
+Response HandlerFailed() { return Response::PlainError(500, "Internal Server Error"); }
+
+// Handlers promise not to throw; memory may still run out in one.
+Response CallOnRequest(Handler& handler, const Request& request) {
+  try {
+    return handler.OnRequest(request);
+  } catch (...) {
+    return HandlerFailed();
+  }
+}
+
+std::optional<Response> CallOnHeader(Handler& handler, const Request& request) {
+  try {
+    return handler.OnHeader(request);
+  } catch (...) {
+    return HandlerFailed();
+  }
+}
+
+}  // namespace
+
+Connection::Connection(IoThread& thread, int descriptor, std::string remote)
+    : thread_(thread), descriptor_(thread.executor(), descriptor), remote_(std::move(remote)) {}
+
+Connection::~Connection() {
+  Close();
+  ReleaseIncoming();
+  thread_.Remove(*this);
+}
+
+// Every entry from outside. `step` may close the connection, but not delete it.
+template <typename Step>
+void Connection::Run(Step step) {
+  ++operations_;
+  RunOperation(std::move(step));
+}
+
+// As Run, for the end of an operation that was counted when it began.
+template <typename Step>
+void Connection::RunOperation(Step step) {
+  try {
+    step();
+  } catch (...) {
+    thread_.output().clear();
+    Close();
+  }
+  --operations_;
+  if (stage_ == Stage::kClosed && operations_ == 0) delete this;
+}
+
+void Connection::Start() {
+  Run([this] {
+    // Until its first request, a client is waited for like for a header.
+    SetDeadline(limits().header_timeout.count() != 0 ? limits().header_timeout
+                                                     : limits().idle_timeout);
+    WaitReadable();
+  });
+}
+
+void Connection::Close() {
+  if (stage_ == Stage::kClosed) return;
+  const bool handling = stage_ == Stage::kHandling;
+  stage_ = Stage::kClosed;
+  deadline_ = SteadyTime::max();
+  boost::system::error_code ignored;
+  descriptor_.close(ignored);
+  Unpause();
+  outgoing_.reset();
+  ready_.reset();
+  if (!handling) ReleaseIncoming();  // else a worker still reads it
+  thread_.engine().RemoveBusy();
+}
+
+void Connection::Abort() {
+  Run([this] { Close(); });
+}
+
+// ---- Waiting and deadlines ----
+
+void Connection::WaitReadable() {
+  if (waiting_readable_ || stage_ == Stage::kClosed) return;
+  waiting_readable_ = true;
+  ++operations_;
+  descriptor_.async_wait(IoDescriptor::wait_read, [this](boost::system::error_code error) {
+    RunOperation([&] {
+      waiting_readable_ = false;
+      if (!error) OnReadable();
+    });
+  });
+}
+
+void Connection::WaitWritable() {
+  if (waiting_writable_ || stage_ == Stage::kClosed) return;
+  waiting_writable_ = true;
+  ++operations_;
+  descriptor_.async_wait(IoDescriptor::wait_write, [this](boost::system::error_code error) {
+    RunOperation([&] {
+      waiting_writable_ = false;
+      if (!error) OnWritable();
+    });
+  });
+}
+
+void Connection::SetDeadline(std::chrono::milliseconds timeout) {
+  deadline_ = timeout.count() == 0 ? SteadyTime::max() : SteadyClock::now() + timeout;
+  const bool receiving = stage_ == Stage::kHead || stage_ == Stage::kBody;
+  if (thread_.draining() && receiving && outgoing_ == nullptr) {
+    deadline_ = std::min(deadline_, thread_.drain_deadline());
+  }
+  thread_.NoteDeadline(deadline_);
+}
+
+SteadyTime Connection::CheckDeadline(SteadyTime now) {
+  if (deadline_ > now) return deadline_;
+  SteadyTime following = SteadyTime::max();
+  Run([&] {
+    deadline_ = SteadyTime::max();
+    const bool receiving = stage_ == Stage::kHead || stage_ == Stage::kBody;
+    if (outgoing_ != nullptr || !receiving) return Close();
+    const bool paused = paused_;
+    Unpause();
+    if (thread_.draining()) {
+      Fail(503, "server is shutting down");
+    } else if (paused) {
+      Fail(503, "too many request bodies in progress, try again later");
+    } else if (stage_ == Stage::kHead) {
+      Fail(408, "timeout while waiting for the request header");
+    } else {
+      Fail(408, "timeout while waiting for the request body");
+    }
+    Flush();
+    Settle(true);
+    following = deadline_;
+  });
+  return following;
+}
+
+void Connection::Drain() {
+  Run([this] {
+    switch (stage_) {
+      case Stage::kIdle:
+        if (outgoing_ != nullptr) {
+          close_after_write_ = true;
+        } else {
+          ReadSome();  // a request may just have arrived; without one, Settle() closes
+        }
+        break;
+      case Stage::kHead:
+      case Stage::kBody:
+        if (outgoing_ != nullptr) break;
+        deadline_ = std::min(deadline_, thread_.drain_deadline());
+        thread_.NoteDeadline(deadline_);
+        break;
+      case Stage::kDiscarding:
+        close_after_write_ = linger_ = true;
+        Settle(true);
+        break;
+      case Stage::kLingering:
+        SetDeadline(kLingerTimeoutDraining);
+        break;
+      case Stage::kHandling:  // Answer() will see to it
+      case Stage::kClosed:
+        break;
+    }
+  });
+}
+
+// What is to happen when everything received was looked at and nothing is left to send.
+void Connection::Settle(bool unread) {
+  if (stage_ == Stage::kClosed || stage_ == Stage::kHandling || outgoing_ != nullptr) return;
+  if (close_after_write_) return linger_ || unread ? Linger() : Close();
+  switch (stage_) {
+    case Stage::kIdle:
+      if (thread_.draining()) return Close();
+      if (served_one_) SetDeadline(limits().idle_timeout);
+      break;
+    case Stage::kBody:
+    case Stage::kDiscarding:
+      SetDeadline(limits().body_timeout);
+      break;
+    default:
+      break;
+  }
+  if (!paused_) WaitReadable();
+}
+
+// Closing a socket with unread input resets it, and the client may lose the answer. So say that
+// nothing more comes, and throw away what still arrives.
+void Connection::Linger() {
+  stage_ = Stage::kLingering;
+  ReleaseIncoming();
+  if (shutdown(descriptor_.native_handle(), SHUT_WR) != 0) return Close();
+  SetDeadline(thread_.draining() ? kLingerTimeoutDraining : kLingerTimeout);
+  WaitReadable();
+}
+
+// ---- Input ----
+
+void Connection::OnReadable() {
+  if (stage_ == Stage::kLingering) {
+    const ssize_t size =
+        recv(descriptor_.native_handle(), thread_.input(), IoThread::kInputBytes, MSG_DONTWAIT);
+    const bool more = size > 0 || (size < 0 && (errno == EAGAIN || errno == EINTR));
+    return more ? WaitReadable() : Close();
+  }
+  if (Reading() && outgoing_ == nullptr) ReadSome();
+}
+
+void Connection::ReadSome() {
+  std::size_t room = IoThread::kInputBytes;
+  if (stage_ == Stage::kBody) {
+    if (!TakeGrant(room)) return;
+  } else if (thread_.engine().budget.Exhausted()) {
+    room = kFrugalReadBytes;
+  }
+  const ssize_t size = recv(descriptor_.native_handle(), thread_.input(), room, MSG_DONTWAIT);
+  if (size > 0) return Consume({thread_.input(), static_cast<std::size_t>(size)});
+  if (size == 0 || (errno != EAGAIN && errno != EINTR)) return Close();
+  if (incoming_ != nullptr) SettleCharge();
+  if (thread_.draining()) return Settle(false);
+  WaitReadable();  // without touching the deadline: nothing happened
+}
+
+// Reserves memory for what is about to be read; without it, waits in line and reads nothing.
+bool Connection::TakeGrant(std::size_t& size) {
+  Incoming& incoming = *incoming_;
+  BodyBudget& budget = thread_.engine().budget;
+  if (incoming.traits.content_length) {
+    size = static_cast<std::size_t>(std::min<std::uint64_t>(size, incoming.remaining));
+  }
+  if (!budget.Take(size)) {
+    budget.Wait();
+    if (!budget.Take(size)) {
+      paused_ = true;
+      paused_place_ = thread_.paused().insert(thread_.paused().end(), this);
+      return false;
+    }
+    budget.StopWaiting();
+  }
+  incoming.charged += size;
+  return true;
+}
+
+void Connection::Unpause() {
+  if (!std::exchange(paused_, false)) return;
+  thread_.paused().erase(paused_place_);
+  thread_.engine().budget.StopWaiting();
+}
+
+bool Connection::Resume() {
+  bool resumed = false;
+  Run([&] {
+    Unpause();
+    ReadSome();
+    resumed = !paused_;
+  });
+  return resumed;
+}
+
+void Connection::SettleCharge() {
+  Incoming& incoming = *incoming_;
+  BodyBudget& budget = thread_.engine().budget;
+  const std::uint64_t held = incoming.body.size();
+  const std::uint64_t charged = std::exchange(incoming.charged, held);
+  if (charged < held) budget.TakeAnyway(held - charged);
+  if (charged > held && budget.Return(charged - held)) thread_.engine().ResumePaused();
+}
+
+Incoming& Connection::EnsureIncoming() {
+  if (incoming_ == nullptr) incoming_ = thread_.TakeIncoming();
+  return *incoming_;
+}
+
+void Connection::ReleaseIncoming() {
+  if (incoming_ == nullptr) return;
+  incoming_->body = ByteBuffer();
+  SettleCharge();
+  thread_.GiveBack(std::move(incoming_));
+}
+
+// Takes what was received, behind what was left over, through as many steps as it allows.
+void Connection::Consume(std::string_view received) {
+  std::string held;
+  std::string_view in = received;
+  if (incoming_ != nullptr && !incoming_->bytes.empty()) {
+    held = std::move(incoming_->bytes);
+    incoming_->bytes.clear();
+    held.append(received);
+    in = held;
+  }
+  bool going = true;
+  while (going && Reading() && outgoing_ == nullptr && !close_after_write_) {
+    const bool in_body = stage_ == Stage::kBody || stage_ == Stage::kDiscarding;
+    going = in_body ? StepBody(in) : StepHead(in);
+  }
+  Flush();
+  if (stage_ == Stage::kClosed) return;
+  const bool unread = !in.empty();
+  if (unread && !close_after_write_) {
+    std::string& bytes = EnsureIncoming().bytes;
+    if (in.size() == held.size()) {
+      bytes = std::move(held);
+    } else {
+      bytes.assign(in);
+    }
+  } else if (stage_ == Stage::kIdle) {
+    ReleaseIncoming();
+  }
+  Settle(unread);
+}
+
+// One request head, and the whole request if it is all there. False: nothing to go on with.
+bool Connection::StepHead(std::string_view& in) {
+  // Some old clients send a line end behind the body of a POST; Go forgives four bytes of it.
+  for (; stray_newlines_max_ > 0 && in.find_first_of("\r\n") == 0; --stray_newlines_max_) {
+    in.remove_prefix(1);
+  }
+  if (in.empty()) return false;
+  stray_newlines_max_ = 0;
+  const bool resumed = incoming_ != nullptr && incoming_->parsing;
+  RequestParser& parser = resumed ? incoming_->parser : thread_.parser();
+  if (!resumed) parser.Reset();
+  switch (parser.ParseHead(in, limits().header_bytes_max)) {
+    case RequestParser::Progress::kRefused:
+      Refuse(parser.refusal());
+      return false;
+    case RequestParser::Progress::kNeedMore:
+      if (!resumed) {
+        EnsureIncoming().parsing = true;
+        std::swap(incoming_->parser, thread_.parser());
+        stage_ = Stage::kHead;
+        SetDeadline(limits().header_timeout);
+      }
+      return false;
+    case RequestParser::Progress::kDone:
+      break;
+  }
+  const std::string_view head = in.substr(0, parser.head_bytes());
+  in.remove_prefix(head.size());
+  if (resumed) incoming_->parsing = false;
+  stage_ = Stage::kIdle;
+  served_one_ = true;
+  return Begin(parser, head, in);
+}
+
+bool Connection::Begin(RequestParser& parser, std::string_view head, std::string_view& in) {
+  std::string storage;
+  RequestTraits traits;
+  if (const auto refusal = CheckRequest(parser.line(), parser.headers(), storage, traits)) {
+    Refuse(*refusal);
+    return false;
+  }
+  stray_newlines_max_ = parser.line().method == "POST" ? 4 : 0;
+  Engine& engine = thread_.engine();
+  Request request = MakeRequest(parser, traits);
+  request.received = engine.clock.Now();
+  if (auto early = EarlyAnswer(request, traits)) {
+    return AnswerEarly(std::move(*early), traits, parser, head, in);
+  }
+  if (!request.has_body) {
+    Answer(CallOnRequest(engine.handler, request), parser.line(), traits.keep_alive);
+    return true;
+  }
+  if (traits.content_length && *traits.content_length <= in.size() &&
+      *traits.content_length < engine.options.offload_body_bytes) {
+    request.body = in.substr(0, static_cast<std::size_t>(*traits.content_length));
+    in.remove_prefix(request.body.size());
+    Answer(CallOnRequest(engine.handler, request), parser.line(), traits.keep_alive);
+    return true;
+  }
+  KeepRequest(parser, head).request.received = request.received;
+  // Whoever sends already is not waiting for permission.
+  if (traits.expects_continue && in.empty()) thread_.output().append(kContinue);
+  stage_ = Stage::kBody;
+  return true;
+}
+
+Request Connection::MakeRequest(const RequestParser& parser, const RequestTraits& traits) const {
+  Request request;
+  request.method = parser.line().method;
+  request.target = traits.target;
+  request.version_minor = parser.line().version_minor;
+  request.headers = parser.headers();
+  request.host = traits.host;
+  request.content_length = traits.content_length;
+  request.has_body = HasBody(traits);
+  request.remote_address = remote_;
+  return request;
+}
+
+std::optional<Response> Connection::EarlyAnswer(const Request& request,
+                                                const RequestTraits& traits) {
+  Response response;
+  response.close = true;
+  switch (traits.built_in) {
+    case BuiltIn::kServerOptions:
+      return Response{};
+    case BuiltIn::kAsterisk:
+      response.status = 400;
+      return response;
+    case BuiltIn::kExpectationFailed:
+      response.status = 417;
+      return response;
+    case BuiltIn::kConnect:
+      response = Response::PlainError(404, "404 page not found");
+      response.close = true;
+      return response;
+    case BuiltIn::kNone:
+      break;
+  }
+  const std::uint64_t bytes_max = BodyBytesMax(limits());
+  if (bytes_max != 0 && traits.content_length.value_or(0) > bytes_max) return TooLarge(limits());
+  return CallOnHeader(thread_.engine().handler, request);
+}
+
+// The request was answered without its body: skip that if it is short, or else close.
+bool Connection::AnswerEarly(Response response, const RequestTraits& traits, RequestParser& parser,
+                             std::string_view head, std::string_view& in) {
+  if (traits.content_length.value_or(0) <= in.size() && !traits.chunked) {
+    in.remove_prefix(static_cast<std::size_t>(traits.content_length.value_or(0)));
+    Answer(std::move(response), parser.line(), traits.keep_alive);
+    return true;
+  }
+  // A client that was promised an interim answer may or may not send its body now: the next byte
+  // could be either, so the connection cannot be kept.
+  const bool keep = traits.keep_alive && !response.close && !traits.expects_continue &&
+                    !thread_.draining() &&
+                    (traits.chunked || *traits.content_length <= kDiscardBytesMax);
+  if (!keep) {
+    linger_ = true;
+    Answer(std::move(response), parser.line(), false);
+    return false;
+  }
+  const Incoming& incoming = KeepRequest(parser, head);
+  stage_ = Stage::kDiscarding;
+  Answer(std::move(response), incoming.parser.line(), true);
+  return true;
+}
+
+// Moves a request out of the thread's buffers, which the next connection is going to use.
+Incoming& Connection::KeepRequest(RequestParser& parser, std::string_view head) {
+  Incoming& incoming = EnsureIncoming();
+  if (&parser != &incoming.parser) std::swap(parser, incoming.parser);
+  incoming.head.assign(head);
+  incoming.parser.MoveHead(incoming.head);
+  // The same bytes as before, so the same verdict; only the views are new.
+  (void)CheckRequest(incoming.parser.line(), incoming.parser.headers(), incoming.storage,
+                     incoming.traits);
+  incoming.request = MakeRequest(incoming.parser, incoming.traits);
+  incoming.remaining = incoming.traits.content_length.value_or(0);
+  return incoming;
+}
+
+// As much of a body as is there. False: more has to come, or nothing more is to be read.
+bool Connection::StepBody(std::string_view& in) {
+  Incoming& incoming = *incoming_;
+  const bool discard = stage_ == Stage::kDiscarding;
+  if (incoming.traits.content_length) {
+    const std::string_view part = in.substr(
+        0, static_cast<std::size_t>(std::min<std::uint64_t>(in.size(), incoming.remaining)));
+    if (!discard && !incoming.body.Append(part, *incoming.traits.content_length)) {
+      RefuseBody(503);
+      return false;
+    }
+    in.remove_prefix(part.size());
+    incoming.remaining -= part.size();
+    SettleCharge();
+    if (incoming.remaining != 0) return false;
+  } else {
+    std::size_t consumed = 0;
+    const RequestParser::Progress progress =
+        incoming.parser.ParseChunks(in, discard ? kDiscardBytesMax : BodyBytesMax(limits()),
+                                    discard ? nullptr : &incoming.body, consumed);
+    in.remove_prefix(consumed);
+    SettleCharge();
+    if (progress == RequestParser::Progress::kNeedMore) return false;
+    if (progress == RequestParser::Progress::kRefused) {
+      RefuseBody(incoming.parser.refusal().status);
+      return false;
+    }
+  }
+  if (!discard) return HandleBody();
+  ReleaseIncoming();
+  stage_ = Stage::kIdle;
+  return true;
+}
+
+void Connection::RefuseBody(int status) {
+  linger_ = true;
+  if (stage_ == Stage::kDiscarding) {  // it had its answer
+    close_after_write_ = true;
+  } else if (status == 413) {
+    Answer(TooLarge(limits()), incoming_->parser.line(), false);
+  } else if (status == 503) {
+    Fail(503, "out of memory");
+  } else {
+    Refuse({status});
+  }
+}
+
+bool Connection::HandleBody() {
+  Engine& engine = thread_.engine();
+  Incoming& incoming = *incoming_;
+  incoming.request.body = incoming.body.view();
+  incoming.request.received = engine.clock.Now();
+  if (incoming.body.size() >= engine.options.offload_body_bytes) {
+    stage_ = Stage::kHandling;
+    deadline_ = SteadyTime::max();
+    ++operations_;
+    try {
+      engine.workers.Run([this, &engine, request = &incoming.request] {
+        thread_.Post([this, response = CallOnRequest(engine.handler, *request)]() mutable {
+          RunOperation([&] { OnHandled(std::move(response)); });
+        });
+      });
+      return false;
+    } catch (...) {  // no thread to be had: then this one does it
+      --operations_;
+    }
+  }
+  FinishHandled(CallOnRequest(engine.handler, incoming.request));
+  return true;
+}
+
+void Connection::OnHandled(Response response) {
+  if (stage_ == Stage::kClosed) return;
+  if (outgoing_ != nullptr) {
+    ready_ = std::make_unique<Response>(std::move(response));
+    return;
+  }
+  FinishHandled(std::move(response));
+  Consume({});
+}
+
+void Connection::FinishHandled(Response response) {
+  stage_ = Stage::kIdle;
+  Answer(std::move(response), incoming_->parser.line(), incoming_->traits.keep_alive);
+  if (incoming_ == nullptr) return;  // closed meanwhile
+  std::string rest = std::move(incoming_->bytes);
+  ReleaseIncoming();
+  if (!rest.empty()) EnsureIncoming().bytes = std::move(rest);
+}
+
+// ---- Output ----
+
+void Connection::Answer(Response response, const RequestLine& line, bool keep_alive) {
+  const ResponsePlan plan = PlanResponse(response, line, keep_alive && !thread_.draining());
+  std::string& output = thread_.output();
+  AppendResponseHead(output, response, plan, line.version_minor,
+                     thread_.Date(thread_.engine().clock.Now().wall));
+  if (!plan.keep_alive) close_after_write_ = true;
+  if (!plan.send_body) return;
+  if (response.stream == nullptr && response.body.size() <= kInlineBodyMax) {
+    output.append(response.body);
+    if (output.size() > IoThread::kInputBytes) Flush();
+    return;
+  }
+  outgoing_ = std::make_unique<Outgoing>();
+  outgoing_->lead.swap(output);
+  outgoing_->form = plan.form;
+  if (response.stream != nullptr) {
+    outgoing_->source = std::move(response.stream);
+    outgoing_->remaining = plan.length;
+    if (!NextBatch(*outgoing_)) return Close();
+  } else {
+    outgoing_->body = std::move(response.body);
+    outgoing_->segments = {outgoing_->lead, outgoing_->body};
+  }
+  Pump();
+}
+
+void Connection::Refuse(const Refusal& refusal) {
+  AppendRefusal(thread_.output(), refusal);
+  close_after_write_ = linger_ = true;
+}
+
+void Connection::Fail(int status, std::string_view message) {
+  Response response = Response::PlainError(status, message);
+  if (status == 503) response.headers.emplace_back("Retry-After", "1");
+  linger_ = true;
+  const RequestLine unknown;
+  Answer(std::move(response), stage_ == Stage::kBody ? incoming_->parser.line() : unknown, false);
+}
+
+// Sends the small answers collected in the thread's buffer.
+void Connection::Flush() {
+  std::string& output = thread_.output();
+  if (output.empty()) return;
+  if (stage_ != Stage::kClosed) {
+    const ssize_t sent = send(descriptor_.native_handle(), output.data(), output.size(),
+                              MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+      Close();
+    } else if (sent < static_cast<ssize_t>(output.size())) {
+      outgoing_ = std::make_unique<Outgoing>();
+      outgoing_->lead = output.substr(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
+      outgoing_->segments = {outgoing_->lead};
+      outgoing_->timed = true;
+      SetDeadline(limits().response_timeout);
+      WaitWritable();
+    }
+  }
+  output.clear();
+}
+
+// Asks the source for more and frames it. False: it broke its promise about the length.
+bool Connection::NextBatch(Outgoing& out) {
+  out.segments.clear();
+  out.pieces.clear();
+  out.next_segment = 0;
+  out.source->Next(out.pieces);
+  std::uint64_t size = 0;
+  for (const std::string_view piece : out.pieces) size += piece.size();
+  if (out.form == BodyForm::kChunked) {
+    if (std::exchange(out.in_chunk, size != 0)) out.lead.append("\r\n");
+    AppendChunkHead(out.lead, size);
+    if (size == 0) out.lead.append("\r\n");
+  } else if (out.form == BodyForm::kLength) {
+    if (size > out.remaining || (size == 0 && out.remaining != 0)) return false;
+    out.remaining -= size;
+  }
+  if (!out.lead.empty()) out.segments.push_back(out.lead);
+  if (size == 0) {
+    out.source.reset();
+  } else {
+    out.segments.insert(out.segments.end(), out.pieces.begin(), out.pieces.end());
+  }
+  return true;
+}
+
+// Sends on. True when the answer has left; otherwise OnWritable() continues.
+bool Connection::Pump() {
+  Outgoing& out = *outgoing_;
+  if (!SendSegments(out)) return false;
+  if (out.source != nullptr) {
+    out.lead.clear();
+    if (!NextBatch(out)) {
+      Close();
+      return false;
+    }
+    if (out.source != nullptr) {
+      // One batch a turn: a fast reader of a long answer must not hold up the others.
+      SetDeadline(limits().response_timeout);
+      ++operations_;
+      thread_.Post([this] { RunOperation([this] { OnWritable(); }); });
+      return false;
+    }
+    if (!SendSegments(out)) return false;
+  }
+  outgoing_.reset();
+  return true;
+}
+
+// False: the socket takes no more for now, or is closed.
+bool Connection::SendSegments(Outgoing& out) {
+  constexpr std::size_t kVectorsMax = 256;
+  iovec vectors[kVectorsMax];
+  while (out.next_segment < out.segments.size()) {
+    const std::size_t count = std::min(kVectorsMax, out.segments.size() - out.next_segment);
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string_view segment = out.segments[out.next_segment + i];
+      vectors[i] = {const_cast<char*>(segment.data()), segment.size()};
+    }
+    msghdr message{};
+    message.msg_iov = vectors;
+    message.msg_iovlen = count;
+    const ssize_t result =
+        sendmsg(descriptor_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (result < 0) {
+      if (errno == EINTR) continue;
+      if (errno != EAGAIN) {
+        Close();
+        return false;
+      }
+      if (!std::exchange(out.timed, true)) SetDeadline(limits().response_timeout);
+      WaitWritable();
+      return false;
+    }
+    out.timed = false;
+    auto sent = static_cast<std::size_t>(result);
+    while (out.next_segment < out.segments.size() &&
+           sent >= out.segments[out.next_segment].size()) {
+      sent -= out.segments[out.next_segment++].size();
+    }
+    if (sent > 0) out.segments[out.next_segment].remove_prefix(sent);
+  }
+  return true;
+}
+
+void Connection::OnWritable() {
+  if (outgoing_ == nullptr || !Pump()) return;
+  if (stage_ == Stage::kHandling) {
+    deadline_ = SteadyTime::max();
+    if (ready_ == nullptr) return;
+    const std::unique_ptr<Response> response = std::move(ready_);
+    FinishHandled(std::move(*response));
+  } else if (stage_ == Stage::kHead) {
+    SetDeadline(limits().header_timeout);
+  }
+  Consume({});
+}
+
+}  // namespace pgw::http

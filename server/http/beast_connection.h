@@ -1,0 +1,149 @@
+// One connection: requests in, answers out, in order. Asio is seen here; include it in beast_*.cc
+// alone.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http/beast_io_thread.h"
+#include "server/http/response_writer.h"
+
+namespace pgw::http {
+
+// A request that did not arrive in one piece.
+struct Incoming {
+  RequestParser parser;
+  bool parsing = false;  // `parser` knows the beginning of `bytes`
+  std::string bytes;     // received and not yet consumed
+  std::string head;      // once complete; the views below point into it
+  std::string storage;   // of traits.target
+  RequestTraits traits;
+  Request request;
+  std::uint64_t remaining = 0;  // of a body with Content-Length
+  ByteBuffer body;
+  std::uint64_t charged = 0;  // to the budget
+};
+
+// An answer that did not leave in one piece.
+struct Outgoing {
+  std::string lead;  // headers, and chunk heads
+  std::string body;
+  std::unique_ptr<BodySource> source;
+  BodyForm form = BodyForm::kNone;
+  std::uint64_t remaining = 0;  // of a source with a length
+  bool in_chunk = false;        // the last chunk still lacks its line end
+  std::vector<std::string_view> pieces;
+  std::vector<std::string_view> segments;  // what to send, the first one cut by what was sent
+  std::size_t next_segment = 0;
+  bool timed = false;  // the deadline runs since the client took something last
+};
+
+// Lives until it is closed and no operation of Asio or a worker refers to it; deletes itself then.
+// Used by its I/O thread alone.
+class Connection {
+ public:
+  Connection(IoThread& thread, int descriptor, std::string remote);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void Start();
+  // Acts if its deadline has passed; returns the next one.
+  SteadyTime CheckDeadline(SteadyTime now);
+  // The server wants to stop: ends at once if nothing is on its way, or else as soon as it can.
+  void Drain();
+  // Ends at once, unless a worker has its request.
+  void Abort();
+  // Its share of the budget may be there now. False if it is not.
+  bool Resume();
+
+  Connection* previous = nullptr;  // in the thread's list
+  Connection* next = nullptr;
+
+ private:
+  enum class Stage : unsigned char {
+    kIdle,        // nothing of the next request is here
+    kHead,        // a part of its head is
+    kBody,        // its head is, and a part of its body may be
+    kHandling,    // a worker has it
+    kDiscarding,  // it was answered early, the rest of its body is thrown away
+    kLingering,   // all is said; the client may read it in peace
+    kClosed,
+  };
+
+  bool Reading() const {
+    return stage_ == Stage::kIdle || stage_ == Stage::kHead || stage_ == Stage::kBody ||
+           stage_ == Stage::kDiscarding;
+  }
+
+  // Events.
+  template <typename Step>
+  void Run(Step step);
+  template <typename Step>
+  void RunOperation(Step step);
+  void OnReadable();
+  void OnWritable();
+  void OnHandled(Response response);
+  void WaitReadable();
+  void WaitWritable();
+
+  // Input.
+  void ReadSome();
+  bool TakeGrant(std::size_t& size);
+  void SettleCharge();
+  void Consume(std::string_view received);
+  bool StepHead(std::string_view& in);
+  bool StepBody(std::string_view& in);
+  bool Begin(RequestParser& parser, std::string_view head, std::string_view& in);
+  std::optional<Response> EarlyAnswer(const Request& request, const RequestTraits& traits);
+  bool AnswerEarly(Response response, const RequestTraits& traits, RequestParser& parser,
+                   std::string_view head, std::string_view& in);
+  Incoming& KeepRequest(RequestParser& parser, std::string_view head);
+  bool HandleBody();
+  void FinishHandled(Response response);
+  void RefuseBody(int status);
+  void ReleaseIncoming();
+  Incoming& EnsureIncoming();
+  Request MakeRequest(const RequestParser& parser, const RequestTraits& traits) const;
+
+  // Output.
+  void Answer(Response response, const RequestLine& line, bool keep_alive);
+  void Refuse(const Refusal& refusal);
+  void Fail(int status, std::string_view message);
+  void Flush();
+  bool Pump();
+  bool SendSegments(Outgoing& out);
+  bool NextBatch(Outgoing& out);
+  void Settle(bool unread);
+  void Linger();
+  void Close();
+
+  const Limits& limits() const { return thread_.engine().options.limits; }
+  void SetDeadline(std::chrono::milliseconds timeout);
+  void Unpause();
+
+  IoThread& thread_;
+  IoDescriptor descriptor_;
+  SteadyTime deadline_ = SteadyTime::max();
+  std::unique_ptr<Incoming> incoming_;
+  std::unique_ptr<Outgoing> outgoing_;
+  std::unique_ptr<Response> ready_;  // a worker's, while an earlier answer is still leaving
+  std::list<Connection*>::iterator paused_place_;
+  std::string remote_;
+  unsigned operations_ = 0;  // that refer to this object
+  Stage stage_ = Stage::kIdle;
+  bool waiting_readable_ = false;
+  bool waiting_writable_ = false;
+  bool paused_ = false;
+  bool close_after_write_ = false;
+  bool linger_ = false;
+  bool served_one_ = false;
+  unsigned char stray_newlines_max_ = 0;
+};
+
+}  // namespace pgw::http
