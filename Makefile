@@ -1,0 +1,118 @@
+# The front door. Everything here is a short way to say something to CMake, ctest or apt;
+# `make help` lists it. Works on a fresh Debian 12: what is missing is installed through apt.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+# A folder of captured .prom payloads for the Kubernetes run; without it generated ones are used.
+PAYLOADS ?=
+# Arguments for `make run`.
+ARGS ?= --metric.timetolive
+FUZZ_SECONDS ?= 10
+CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
+
+PACKAGES_build := cmake ninja-build g++ pkg-config libboost1.81-dev libboost-json1.81-dev zlib1g-dev \
+  libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev
+PACKAGES_test := $(PACKAGES_build) libgtest-dev libgmock-dev libbenchmark-dev libcurl4-openssl-dev python3 curl
+PACKAGES_lint := $(PACKAGES_test) clang-format-19 clang-tidy-19
+PACKAGES_verify := $(PACKAGES_lint) clang-19 lld-19 libclang-rt-19-dev
+
+.PHONY: help
+help: ## list the targets
+	@echo "pushgateway-ttl: make <target>"
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Plain make is make build for now; it will build the container images."
+
+.PHONY: run
+run: build ## build and start ./pushgateway (ARGS="…" for other flags)
+	./pushgateway $(ARGS)
+
+.PHONY: build
+build: build/deps-build ## leave an optimised ./pushgateway here
+	cmake --preset release $(CACHE) >build/release.log || { cat build/release.log; exit 1; }
+	cmake --build --preset release -j $(JOBS) --target pushgateway
+	ln -f build/release/server/pushgateway pushgateway 2>/dev/null || cp build/release/server/pushgateway pushgateway
+
+.PHONY: test
+test: build/deps-test ## unit tests, then everything from outside (PAYLOADS=dir for captured payloads)
+	cmake --preset dev $(CACHE) -DPGW_PAYLOADS="$(if $(PAYLOADS),$(abspath $(PAYLOADS)))"
+	@# What the end-to-end tests compare with is downloaded while the compiler works.
+	python3 tests/e2e/peers.py >build/peers.log 2>&1 & \
+	  cmake --build --preset dev -j $(JOBS); wait
+	cat build/peers.log
+	rm -f build/test-*.xml
+	status=0; \
+	  ctest --preset dev -L unit -j $(JOBS) --output-junit $(CURDIR)/build/test-unit.xml || status=1; \
+	  ctest --preset dev -L e2e -j 3 --output-junit $(CURDIR)/build/test-e2e.xml || status=1; \
+	  python3 tests/totals.py build/test-unit.xml build/test-e2e.xml || status=1; exit $$status
+
+.PHONY: verify
+verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds of each fuzzer
+	rm -f build/verify-*.xml
+	status=0; \
+	  $(MAKE) lint || status=1; \
+	  $(MAKE) sanitize-asan-ubsan || status=1; \
+	  $(MAKE) sanitize-tsan || status=1; \
+	  $(MAKE) fuzz || status=1; \
+	  python3 tests/totals.py build/verify-*.xml || status=1; exit $$status
+
+.PHONY: sanitize-%
+sanitize-%:
+	cmake --preset $* $(CACHE) >build/$*.log || { cat build/$*.log; exit 1; }
+	cmake --build --preset $* -j $(JOBS)
+	ctest --preset $* -L unit -j $(JOBS) --output-junit $(CURDIR)/build/verify-$*.xml
+
+.PHONY: bench
+bench: build/deps-test ## benchmarks on an optimised build
+	cmake --preset release $(CACHE) -DPGW_BENCH=ON >build/release.log || { cat build/release.log; exit 1; }
+	cmake --build --preset release -j $(JOBS)
+	for bench in $$(find build/release/bench -maxdepth 2 -type f -name '*_bench' -perm -u+x | sort); do $$bench; done
+
+.PHONY: fuzz
+fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10)
+	cmake --preset fuzz $(CACHE) -DPGW_TESTS=ON >build/fuzz.log || { cat build/fuzz.log; exit 1; }
+	cmake --build --preset fuzz -j $(JOBS) --target fuzzers
+	python3 tests/fuzz_run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS) build/fuzz/tests/fuzz
+
+.PHONY: lint
+lint: build/deps-lint ## formatting and clang-tidy
+	git ls-files -z '*.cc' '*.h' | xargs -0 -r clang-format-19 --dry-run --Werror
+	cmake --preset dev $(CACHE) >build/dev.log || { cat build/dev.log; exit 1; }
+	cmake --build --preset dev -j $(JOBS) --target generated
+	python3 tests/tidy_run.py --jobs $(JOBS) build/dev
+
+.PHONY: format
+format: build/deps-lint ## format all sources
+	git ls-files -z '*.cc' '*.h' | xargs -0 -r clang-format-19 -i
+
+.PHONY: install
+install: build ## install the program and its licence below PREFIX (/usr/local)
+	cmake --install build/release --prefix "$(DESTDIR)$(PREFIX)"
+
+.PHONY: clean
+clean: ## remove everything that was built or fetched
+	rm -rf build pushgateway
+
+# Packages, once for each list. As root they are simply installed; otherwise sudo is asked for first.
+build/deps-%: Makefile
+	@mkdir -p build
+	@if ! command -v dpkg-query >/dev/null; then \
+	  echo "not a Debian system; needed: $(PACKAGES_$*)"; touch $@; exit 0; fi; \
+	missing=""; for package in $(PACKAGES_$*); do \
+	  dpkg-query -W -f='$${db:Status-Abbrev}\n' $$package 2>/dev/null | grep -q '^ii' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then \
+	  echo "missing Debian packages:$$missing"; \
+	  root=""; \
+	  if [ "$$(id -u)" != 0 ]; then \
+	    if [ ! -t 0 ]; then echo "install them: sudo apt-get install$$missing"; exit 1; fi; \
+	    read -r -p "Install them with sudo apt-get? [y/N] " answer; [ "$$answer" = y ] || exit 1; root=sudo; \
+	  fi; \
+	  $$root apt-get update -qq; \
+	  $$root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >build/apt.log \
+	    || { cat build/apt.log; exit 1; }; \
+	fi; \
+	touch $@
