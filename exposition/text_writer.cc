@@ -44,7 +44,6 @@ class Appender {
   // `text` in quotes. Takes at most 2 * text.size() + 2 bytes.
   void PutQuoted(std::string_view text) {
     Put('"');
-    if (text.empty()) return Put('"');
     char* const begin = at_;
     Put(text);
     Put('"');
@@ -120,23 +119,52 @@ class WrittenLabels {
   std::vector<std::string> names_;
 };
 
+// A family's name as it is to be written, and whether in quotes and braces.
+class WrittenName {
+ public:
+  WrittenName(std::string_view name, Escaping escaping) : text_(name) {
+    if (!NeedsEscaping(name)) return;
+    quoted_ = escaping == Escaping::kAllowUtf8;
+    if (quoted_) {
+      AppendEscapedLabelValue(name, own_text_);
+    } else {
+      own_text_ = EscapeName(name, escaping);
+    }
+    text_ = own_text_;
+  }
+  WrittenName(const WrittenName&) = delete;
+  WrittenName& operator=(const WrittenName&) = delete;
+
+  std::string_view text() const { return text_; }
+  bool quoted() const { return quoted_; }
+
+ private:
+  std::string_view text_;
+  std::string own_text_;
+  bool quoted_ = false;
+};
+
+std::size_t LinesBytesMax(const WrittenName& name, const WrittenLabels& labels,
+                          const Metric& metric) {
+  constexpr std::size_t kLinesBesidePoints = 3;  // +Inf, sum, count
+  return (metric.point_count + kLinesBesidePoints) *
+         (name.text().size() + labels.bytes_max() + 2 * kFloatBytesMax + kLineOverheadBytes);
+}
+
 // The lines of one metric: name{labels} value, or {"name",labels} value.
 class MetricWriter {
  public:
   MetricWriter(const FamilySet& set, const Family& family, const Metric& metric, Escaping escaping,
                std::string& out)
-      : name_(family.name),
+      : name_(family.name, escaping),
         labels_(set, metric, escaping),
-        quotes_name_(SetName(escaping)),
-        out_(out,
-             (metric.point_count + std::size_t{kLinesBesidePoints}) *
-                 (name_.size() + labels_.bytes_max() + 2 * kFloatBytesMax + kLineOverheadBytes)) {}
+        out_(out, LinesBytesMax(name_, labels_, metric)) {}
 
   std::uint32_t lines() const { return lines_; }
 
   void PutLine(std::string_view suffix, const Number& value) {
     PutNameAndLabels(suffix);
-    if (quotes_name_ || !labels_.empty()) out_.Put('}');
+    if (name_.quoted() || !labels_.empty()) out_.Put('}');
     PutValue(value);
   }
 
@@ -146,7 +174,7 @@ class MetricWriter {
     if (bound_prefix_.empty()) {
       const char* const begin = out_.at();
       PutNameAndLabels(suffix);
-      out_.Put(quotes_name_ || !labels_.empty() ? ',' : '{');
+      out_.Put(name_.quoted() || !labels_.empty() ? ',' : '{');
       out_.Put(label);
       out_.Put("=\"");
       bound_prefix_ = {begin, static_cast<std::size_t>(out_.at() - begin)};
@@ -159,32 +187,18 @@ class MetricWriter {
   }
 
  private:
-  static constexpr std::uint32_t kLinesBesidePoints = 3;  // +Inf, sum, count
-
-  // Returns whether the name is to be quoted.
-  bool SetName(Escaping escaping) {
-    if (!NeedsEscaping(name_)) return false;
-    if (escaping != Escaping::kAllowUtf8) {
-      own_name_ = EscapeName(name_, escaping);
-    } else {
-      AppendEscapedLabelValue(name_, own_name_);
-    }
-    name_ = own_name_;
-    return escaping == Escaping::kAllowUtf8;
-  }
-
   void PutNameAndLabels(std::string_view suffix) {
-    if (quotes_name_) out_.Put("{\"");
-    out_.Put(name_);
+    if (name_.quoted()) out_.Put("{\"");
+    out_.Put(name_.text());
     out_.Put(suffix);
-    if (quotes_name_) out_.Put('"');
+    if (name_.quoted()) out_.Put('"');
     if (labels_.empty()) return;
     if (!labels_text_.empty()) {
       out_.Put(labels_text_);
       return;
     }
     const char* const begin = out_.at();
-    labels_.WriteTo(out_, quotes_name_ ? ',' : '{');
+    labels_.WriteTo(out_, name_.quoted() ? ',' : '{');
     labels_text_ = {begin, static_cast<std::size_t>(out_.at() - begin)};
   }
 
@@ -195,10 +209,8 @@ class MetricWriter {
     ++lines_;
   }
 
-  std::string_view name_;
-  std::string own_name_;
+  const WrittenName name_;
   const WrittenLabels labels_;
-  const bool quotes_name_;
   Appender out_;
   std::uint32_t lines_ = 0;
   // What was written of the first line, to be copied into the next ones.
@@ -244,12 +256,9 @@ void AppendHelpText(std::string_view help, std::string& out) {
 
 void AppendFamilyHeader(std::string_view name, const std::string_view* help, MetricType type,
                         Escaping escaping, std::string& out) {
-  std::string written = EscapeName(name, escaping);
-  if (NeedsEscaping(written)) {
-    written = '"';
-    AppendEscapedLabelValue(name, written);
-    written += '"';
-  }
+  const WrittenName name_text(name, escaping);
+  std::string written(name_text.text());
+  if (name_text.quoted()) written = '"' + written + '"';
   if (help != nullptr) {
     out += "# HELP ";
     out += written;
@@ -288,6 +297,12 @@ std::uint32_t AppendMetricLines(const FamilySet& set, const Family& family, cons
       break;
   }
   return writer.lines();
+}
+
+std::size_t MetricLinesBytesMax(const FamilySet& set, const Family& family, const Metric& metric,
+                                Escaping escaping) {
+  return LinesBytesMax(WrittenName(family.name, escaping), WrittenLabels(set, metric, escaping),
+                       metric);
 }
 
 void AppendLabels(const FamilySet& set, const Metric& metric, Escaping escaping, std::string& out) {

@@ -1,6 +1,7 @@
 // Writes the text exposition format 0.0.4. Knows base.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
