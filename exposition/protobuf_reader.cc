@@ -4,17 +4,17 @@
 //
 // Memory. An empty submessage takes two bytes on the wire and a hundred times that in memory, so
 // everything a body makes us allocate is paid from a budget that grows with the body's size. What
-// real clients send needs 5 to 20 times its size; see Budget.
+// real clients send needs three to eleven times its size.
 #include "exposition/protobuf_reader.h"
 
 #include <google/protobuf/arena.h>
 
 #include <algorithm>
 #include <bit>
-#include <cassert>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -32,22 +32,23 @@ namespace {
 
 namespace pb = ::io::prometheus::client;
 
-// What one element costs in the set and, if its metric is kept as a message, there, too.
+// What one element costs in memory: in the set, and in the message if its metric needs one.
 constexpr std::size_t kPointer = sizeof(void*);
-constexpr std::size_t kUnknownFieldsCost = 64;
-constexpr std::size_t kFamilyCost = sizeof(Family) + 2 * sizeof(std::uint32_t);
-constexpr std::size_t kMetricCost = sizeof(Metric) + sizeof(pb::Metric) + kPointer;
-constexpr std::size_t kLabelCost =
-    sizeof(Label) + sizeof(pb::LabelPair) + kPointer + 2 * sizeof(std::string);
-constexpr std::size_t kPointCost = sizeof(Point) + sizeof(pb::Bucket) + kPointer;
-constexpr std::size_t kSpanCost = sizeof(pb::BucketSpan) + kPointer;
-constexpr std::size_t kExemplarCost = sizeof(pb::Exemplar) + sizeof(pb::Timestamp) + kPointer;
+constexpr std::size_t kFamilyCost = sizeof(Family) + sizeof(std::uint32_t);
+constexpr std::size_t kMetricMessageCost = sizeof(pb::Metric) + kPointer;
+constexpr std::size_t kLabelMessageCost =
+    sizeof(pb::LabelPair) + kPointer + 2 * sizeof(std::string);
+constexpr std::size_t kPointMessageCost = sizeof(pb::Bucket) + kPointer;
+constexpr std::size_t kSpanMessageCost = sizeof(pb::BucketSpan) + kPointer;
+constexpr std::size_t kExemplarMessageCost = sizeof(pb::Exemplar) + kPointer;
+constexpr std::size_t kTimestampMessageCost = sizeof(pb::Timestamp);
+constexpr std::size_t kUnknownFieldMessageCost = 64;  // a string, and what points to it
 
 // Bytes that may still be allocated.
 class Budget {
  public:
   static constexpr std::size_t kBase = std::size_t{1} << 20;
-  static constexpr std::size_t kPerBodyByte = 24;
+  static constexpr std::size_t kPerBodyByte = 16;
 
   static Budget ForBody(std::size_t body_bytes) {
     return Budget(kBase + kPerBodyByte * body_bytes);
@@ -114,6 +115,19 @@ std::uint8_t KindOfType(MetricType type) {
       return kHasHistogram;
   }
   return 0;
+}
+
+std::size_t MessageCostOfKind(std::uint8_t kind) {
+  switch (kind) {
+    case kHasCounter:
+      return sizeof(pb::Counter);
+    case kHasSummary:
+      return sizeof(pb::Summary);
+    case kHasHistogram:
+      return sizeof(pb::Histogram);
+    default:
+      return sizeof(pb::Gauge);
+  }
 }
 
 // The kinds that the set's fields show: at most one of the single values and at most one of the
@@ -203,14 +217,18 @@ class Parser {
   bool ReadQuantile(std::string_view message, bool shown);
   bool ReadHistogram(std::string_view message, bool shown, Values& values);
   bool ReadBucket(std::string_view message, bool shown, Values& values);
-  bool SpendOnExemplar(std::string_view message);
+  bool ReadTimestamp(std::string_view message);
+  bool ReadSpan(std::string_view message);
+  bool ReadExemplar(std::string_view message);
+  bool Skip(std::string_view message);
   bool KeepMessage(std::string_view message);
 
   // The lines of the metric at hand do not say everything.
   void SetBeyondLines() { out_.metrics[metric_].beyond_lines = true; }
-  bool UnknownField() {
+  // Something only a message can keep; `cost` is what it takes there.
+  void NeedMessage(std::size_t cost) {
     SetBeyondLines();
-    return Spend(kUnknownFieldsCost);
+    message_cost_ += cost;
   }
   double Checked(double value) {
     if (!SurvivesText(value)) SetBeyondLines();
@@ -224,7 +242,8 @@ class Parser {
   FamilySet& out_;
   Budget budget_;
   std::shared_ptr<google::protobuf::Arena> arena_;
-  std::uint32_t metric_ = kNoIndex;
+  std::uint32_t metric_ = kNoIndex;  // the metric at hand
+  std::size_t message_cost_ = 0;     // of its message, if it comes to need one
   Failure failure_ = Failure::kNone;
 };
 
@@ -282,8 +301,9 @@ bool Parser::ReadMetrics(std::string_view message, std::uint32_t family) {
 }
 
 bool Parser::ReadMetric(std::string_view message, std::uint32_t family) {
-  if (!Spend(kMetricCost)) return false;
+  if (!Spend(sizeof(Metric))) return false;
   metric_ = out_.AddMetric(family);
+  message_cost_ = kMetricMessageCost;
   const std::size_t first_label = out_.labels.size();
   std::size_t labels_end = message.size();  // where something else than labels begins
   std::uint8_t kinds = 0;
@@ -295,13 +315,17 @@ bool Parser::ReadMetric(std::string_view message, std::uint32_t family) {
       if (!ReadLabel(field.bytes)) return false;
       continue;
     }
-    labels_end = std::min(labels_end, field.offset);
+    if (field.offset < labels_end) {
+      // The labels so far will not be in the message.
+      labels_end = field.offset;
+      message_cost_ = kMetricMessageCost;
+    }
     if (field.type == WireType::kBytes && KindOfField(field.number) != 0) {
       kinds |= KindOfField(field.number);
     } else if (field.Is(pb::Metric::kTimestampMsFieldNumber, WireType::kVarint)) {
       has_timestamp = true;
-    } else if (!UnknownField()) {
-      return false;
+    } else {
+      NeedMessage(kUnknownFieldMessageCost);
     }
   }
   if (!Finish(reader)) return false;
@@ -327,7 +351,8 @@ bool Parser::ReadMetric(std::string_view message, std::uint32_t family) {
 }
 
 bool Parser::ReadLabel(std::string_view message) {
-  if (!Spend(kLabelCost)) return false;
+  if (!Spend(sizeof(Label))) return false;
+  message_cost_ += kLabelMessageCost;
   Label label;
   WireReader reader(message);
   while (reader.Next()) {
@@ -336,8 +361,8 @@ bool Parser::ReadLabel(std::string_view message) {
       label.name = field.bytes;
     } else if (field.Is(pb::LabelPair::kValueFieldNumber, WireType::kBytes)) {
       label.value = field.bytes;
-    } else if (!Spend(kUnknownFieldsCost)) {
-      return false;
+    } else {
+      message_cost_ += kUnknownFieldMessageCost;
     }
   }
   if (!Finish(reader)) return false;
@@ -353,6 +378,7 @@ bool Parser::ReadValues(std::string_view message, std::uint8_t shown, Values& va
     const WireField& field = reader.field();
     const std::uint8_t kind = field.type == WireType::kBytes ? KindOfField(field.number) : 0;
     if (kind == 0) continue;
+    message_cost_ += MessageCostOfKind(kind);
     const bool is_shown = (kind & shown) != 0;
     Values& target = is_shown ? values : unshown;
     const bool read = kind == kHasSummary ? ReadSummary(field.bytes, is_shown, target)
@@ -372,10 +398,12 @@ bool Parser::ReadScalar(std::string_view message, bool is_counter, Values& value
     if (field.Is(pb::Counter::kValueFieldNumber, WireType::kFixed64)) {
       values.value = AsDouble(field.value);
     } else if (is_counter && field.Is(pb::Counter::kExemplarFieldNumber, WireType::kBytes)) {
-      SetBeyondLines();
-      if (!SpendOnExemplar(field.bytes)) return false;
-    } else if (!UnknownField()) {  // created_timestamp, too
-      return false;
+      if (!ReadExemplar(field.bytes)) return false;
+    } else if (is_counter &&
+               field.Is(pb::Counter::kCreatedTimestampFieldNumber, WireType::kBytes)) {
+      if (!ReadTimestamp(field.bytes)) return false;
+    } else {
+      NeedMessage(kUnknownFieldMessageCost);
     }
   }
   return Finish(reader);
@@ -391,15 +419,18 @@ bool Parser::ReadSummary(std::string_view message, bool shown, Values& values) {
       values.sum = AsDouble(field.value);
     } else if (field.Is(pb::Summary::kQuantileFieldNumber, WireType::kBytes)) {
       if (!ReadQuantile(field.bytes, shown)) return false;
-    } else if (!UnknownField()) {
-      return false;
+    } else if (field.Is(pb::Summary::kCreatedTimestampFieldNumber, WireType::kBytes)) {
+      if (!ReadTimestamp(field.bytes)) return false;
+    } else {
+      NeedMessage(kUnknownFieldMessageCost);
     }
   }
   return Finish(reader);
 }
 
 bool Parser::ReadQuantile(std::string_view message, bool shown) {
-  if (!Spend(kPointCost)) return false;
+  if (shown && !Spend(sizeof(Point))) return false;
+  message_cost_ += kPointMessageCost;
   double quantile = 0;
   double value = 0;
   WireReader reader(message);
@@ -409,8 +440,8 @@ bool Parser::ReadQuantile(std::string_view message, bool shown) {
       quantile = AsDouble(field.value);
     } else if (field.Is(pb::Quantile::kValueFieldNumber, WireType::kFixed64)) {
       value = AsDouble(field.value);
-    } else if (!UnknownField()) {
-      return false;
+    } else {
+      NeedMessage(kUnknownFieldMessageCost);
     }
   }
   if (!Finish(reader)) return false;
@@ -431,17 +462,16 @@ bool Parser::ReadHistogram(std::string_view message, bool shown, Values& values)
       read = ReadBucket(field.bytes, shown, values);
     } else if (field.Is(pb::Histogram::kSampleCountFloatFieldNumber, WireType::kFixed64)) {
       values.count.SetFloating(AsDouble(field.value));
+    } else if (field.Is(pb::Histogram::kExemplarsFieldNumber, WireType::kBytes)) {
+      read = ReadExemplar(field.bytes);
+    } else if (field.Is(pb::Histogram::kNegativeSpanFieldNumber, WireType::kBytes) ||
+               field.Is(pb::Histogram::kPositiveSpanFieldNumber, WireType::kBytes)) {
+      read = ReadSpan(field.bytes);
+    } else if (field.Is(pb::Histogram::kCreatedTimestampFieldNumber, WireType::kBytes)) {
+      read = ReadTimestamp(field.bytes);
     } else {
-      SetBeyondLines();
-      if (field.Is(pb::Histogram::kExemplarsFieldNumber, WireType::kBytes)) {
-        read = SpendOnExemplar(field.bytes);
-      } else if (field.Is(pb::Histogram::kNegativeSpanFieldNumber, WireType::kBytes) ||
-                 field.Is(pb::Histogram::kPositiveSpanFieldNumber, WireType::kBytes)) {
-        read = Spend(kSpanCost);
-      } else {
-        // A number each, or packed numbers of at least one byte, or unknown.
-        read = Spend(sizeof(std::int64_t) * std::max<std::size_t>(field.bytes.size(), 1));
-      }
+      // A number, or packed numbers of at least one byte, or unknown.
+      NeedMessage(sizeof(std::int64_t) * (1 + field.bytes.size()));
     }
     if (!read) return false;
   }
@@ -449,7 +479,8 @@ bool Parser::ReadHistogram(std::string_view message, bool shown, Values& values)
 }
 
 bool Parser::ReadBucket(std::string_view message, bool shown, Values& values) {
-  if (!Spend(kPointCost)) return false;
+  if (shown && !Spend(sizeof(Point))) return false;
+  message_cost_ += kPointMessageCost;
   Count count;
   double upper_bound = 0;
   WireReader reader(message);
@@ -460,12 +491,11 @@ bool Parser::ReadBucket(std::string_view message, bool shown, Values& values) {
     } else if (field.Is(pb::Bucket::kUpperBoundFieldNumber, WireType::kFixed64)) {
       upper_bound = AsDouble(field.value);
     } else if (field.Is(pb::Bucket::kExemplarFieldNumber, WireType::kBytes)) {
-      SetBeyondLines();
-      if (!SpendOnExemplar(field.bytes)) return false;
+      if (!ReadExemplar(field.bytes)) return false;
     } else if (field.Is(pb::Bucket::kCumulativeCountFloatFieldNumber, WireType::kFixed64)) {
       count.SetFloating(AsDouble(field.value));
-    } else if (!UnknownField()) {
-      return false;
+    } else {
+      NeedMessage(kUnknownFieldMessageCost);
     }
   }
   if (!Finish(reader)) return false;
@@ -475,14 +505,35 @@ bool Parser::ReadBucket(std::string_view message, bool shown, Values& values) {
   return true;
 }
 
-bool Parser::SpendOnExemplar(std::string_view message) {
-  if (!Spend(kExemplarCost)) return false;
+// What only a message keeps is read for its cost and to see that it is well-formed.
+bool Parser::ReadExemplar(std::string_view message) {
+  NeedMessage(kExemplarMessageCost);
   WireReader reader(message);
   while (reader.Next()) {
-    if (reader.field().Is(pb::Exemplar::kLabelFieldNumber, WireType::kBytes) &&
-        !Spend(kLabelCost)) {
-      return false;
+    const WireField& field = reader.field();
+    if (field.Is(pb::Exemplar::kLabelFieldNumber, WireType::kBytes)) {
+      NeedMessage(kLabelMessageCost);
+      if (!Skip(field.bytes)) return false;
+    } else if (field.Is(pb::Exemplar::kTimestampFieldNumber, WireType::kBytes)) {
+      if (!ReadTimestamp(field.bytes)) return false;
     }
+  }
+  return Finish(reader);
+}
+
+bool Parser::ReadTimestamp(std::string_view message) {
+  NeedMessage(kTimestampMessageCost);
+  return Skip(message);
+}
+
+bool Parser::ReadSpan(std::string_view message) {
+  NeedMessage(kSpanMessageCost);
+  return Skip(message);
+}
+
+bool Parser::Skip(std::string_view message) {
+  WireReader reader(message);
+  while (reader.Next()) {
   }
   return Finish(reader);
 }
@@ -490,6 +541,7 @@ bool Parser::SpendOnExemplar(std::string_view message) {
 // `message` begins behind the first labels: they live in the set, where they may be changed, and
 // nowhere else.
 bool Parser::KeepMessage(std::string_view message) {
+  if (!Spend(message_cost_)) return false;
   if (message.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
     return Fail(Failure::kMalformed);
   }

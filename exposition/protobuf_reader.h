@@ -13,7 +13,7 @@ namespace pgw {
 // `proto: …` for a malformed one; an empty or non-UTF-8 family name and an unknown type number
 // are refused by name (upstream stores them and then breaks its own scrapes).
 // A declared length larger than the rest of the body is refused before anything is allocated, and
-// so is a body of which more than 24 times its size (plus 1 MiB) would have to be: that many empty
+// so is a body of which more than 16 times its size (plus 1 MiB) would have to be: that many empty
 // submessages only a forger sends.
 //
 // Metric::message is set where beyond_lines is, and null elsewhere: the set says everything then.
