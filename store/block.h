@@ -36,6 +36,9 @@ struct Slot {
   bool alive(Deadline now) const { return deadline.load(std::memory_order_relaxed) > now; }
 };
 
+// How many line feeds there are.
+std::uint32_t CountLines(std::string_view text);
+
 // What a slot carries beside its lines, where they do not say everything.
 struct SlotExtra {
   std::uint32_t slot = 0;

@@ -1,6 +1,6 @@
 // The chunks of one family: where each group's lines of it lie. Knows store/block.
 //
-// Guarded by the store's lock. Small texts share chunks of up to 32 KB, so that a scrape writes
+// Guarded by the store's lock. Small texts share chunks of up to 16 KB, so that a scrape writes
 // long pieces; a larger one has a chunk of its own.
 #pragma once
 
@@ -69,7 +69,7 @@ class ChunkList {
   bool AnyAlive(Deadline now) const;
 
  private:
-  static constexpr std::uint32_t kChunkBytesMax = 32 * 1024;
+  static constexpr std::uint32_t kChunkBytesMax = 16 * 1024;
   static constexpr std::uint32_t kChunkSlotsMax = 4096;
 
   Chunk& ChunkWithRoom(std::size_t bytes);

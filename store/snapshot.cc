@@ -10,10 +10,6 @@
 namespace pgw {
 namespace {
 
-std::size_t CountLines(std::string_view text) {
-  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-}
-
 // True if every slot of the block is alive, so that its bytes go out as they are.
 bool AllAlive(const Block& block, Deadline now) {
   return block.min_deadline() > now || block.TightenMinDeadline() > now;
@@ -91,8 +87,8 @@ std::size_t Snapshot::CorrectTypes() {
     part.type = found;
     const std::string_view help = part.help.view();
     std::string header;
-    AppendFamilyHeader(part.name.view(), part.help ? &help : nullptr, found,
-                       Escaping::kUnderscores, header);
+    AppendFamilyHeader(part.name.view(), part.help ? &help : nullptr, found, Escaping::kUnderscores,
+                       header);
     part.header = SharedText(std::move(header));
     ++corrected;
   }

@@ -43,16 +43,23 @@ class Player {
       SCOPED_TRACE("seed " + std::to_string(history_.seed) + " step " + std::to_string(step));
       now_ += Pick({1, 1, 10, 300, 1000});
       switch (Below(12)) {
-        case 0: Delete(); break;
-        case 1: Erase(); break;
-        case 2: HoldSnapshot(); break;
+        case 0:
+          Delete();
+          break;
+        case 1:
+          Erase();
+          break;
+        case 2:
+          HoldSnapshot();
+          break;
         case 3:
           if (Below(20) == 0) {
             store_->Wipe(At(now_));
             model_.Wipe();
           }
           break;
-        default: Push();
+        default:
+          Push();
       }
       Compare();
     }
@@ -79,9 +86,9 @@ class Player {
     ModelFamily family;
     family.name = Pick({"m", "m_count", "m_sum", "m_bucket", "n", "other", "push_time_seconds"});
     if (history_.utf8 && Below(2) == 0) family.name = Pick({"m.n", "m_n", "m.n_count", "m_n_sum"});
-    family.type = Pick({MetricType::kUntyped, MetricType::kGauge, MetricType::kGauge,
-                        MetricType::kGauge, MetricType::kCounter, MetricType::kSummary,
-                        MetricType::kHistogram});
+    family.type =
+        Pick({MetricType::kUntyped, MetricType::kGauge, MetricType::kGauge, MetricType::kGauge,
+              MetricType::kCounter, MetricType::kSummary, MetricType::kHistogram});
     if (Below(2) == 0) family.help = Pick({"one", "two words"});
     const std::uint64_t samples = 1 + Below(3);
     for (std::uint64_t i = 0; i < samples; ++i) {
@@ -122,12 +129,12 @@ class Player {
     command.mode = replace ? PushMode::kReplace : PushMode::kMerge;
     command.families = &set;
     command.received = At(now_);
-    command.deadline =
-        history_.ttl > 0 ? At(now_ + history_.ttl).boot : kNever;
+    command.deadline = history_.ttl > 0 ? At(now_ + history_.ttl).boot : kNever;
     const Status status = store_->Push(command);
     const bool accepted = model_.Push(group, replace, families, now_);
-    ASSERT_EQ(status.ok(), accepted)
-        << (status.ok() ? "" : status.error().message) << "\n" << key->bytes() << "\n" << body;
+    ASSERT_EQ(status.ok(), accepted) << (status.ok() ? "" : status.error().message) << "\n"
+                                     << key->bytes() << "\n"
+                                     << body;
   }
 
   void Delete() {

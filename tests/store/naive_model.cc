@@ -51,7 +51,8 @@ std::vector<std::string> Lines(const std::string& name, MetricType type, const L
     case MetricType::kHistogram:
       return {line("_bucket", "le=\"1\""), line("_bucket", "le=\"+Inf\""), line("_sum", ""),
               line("_count", "")};
-    default: return {line("", "")};
+    default:
+      return {line("", "")};
   }
 }
 
@@ -231,8 +232,8 @@ std::map<Labels, std::map<std::string, std::multiset<std::string>>> NaiveModel::
       auto& lines = shown[name];
       if (!with_lines) continue;
       for (const ModelSample& sample : stored.family.samples) {
-        for (std::string& line : Lines(Exposed(name), stored.family.type,
-                                       ExposedLabels(sample.labels), sample.value)) {
+        for (std::string& line :
+             Lines(Exposed(name), stored.family.type, ExposedLabels(sample.labels), sample.value)) {
           lines.insert(std::move(line));
         }
       }

@@ -1,0 +1,138 @@
+// What the store costs: pushes into few and many groups, a control-plane push, a scrape.
+#include <benchmark/benchmark.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "bench/payload.h"
+#include "exposition/text_parser.h"
+#include "store/metric_store.h"
+
+namespace pgw::bench {
+namespace {
+
+constexpr std::size_t kFamilies = 10;
+
+Instant At(std::int64_t nanoseconds) {
+  return {BootTime(std::chrono::nanoseconds(nanoseconds)),
+          WallTime(std::chrono::nanoseconds(1'700'000'000'000'000'000 + nanoseconds))};
+}
+
+GroupKey Key(std::size_t group) {
+  char instance[32];
+  std::snprintf(instance, sizeof instance, "host-%07zu", group);
+  return *GroupKey::Make({{"job", "batch"}, {"instance", instance}});
+}
+
+void Push(MetricStore& store, const GroupKey& key, std::string_view body, std::int64_t now,
+          FamilySet& set, benchmark::State* state) {
+  set.Clear();
+  if (Status status = ParseText(body, NameValidation::kLegacy, set); !status) {
+    if (state != nullptr) state->SkipWithError(status.error().message.c_str());
+    return;
+  }
+  PushCommand command;
+  command.group = &key;
+  command.families = &set;
+  command.received = At(now);
+  command.deadline = At(now + 120'000'000'000).boot;
+  const Status status = store.Push(command);
+  if (!status && state != nullptr) state->SkipWithError(status.error().message.c_str());
+}
+
+std::unique_ptr<MetricStore> Filled(std::size_t groups) {
+  auto store = std::make_unique<MetricStore>(StoreOptions());
+  FamilySet set;
+  for (std::size_t g = 0; g < groups; ++g) {
+    std::string body;
+    for (std::size_t f = 0; f < kFamilies; ++f) body += OneSeriesBody(f, g);
+    Push(*store, Key(g), body, 1, set, nullptr);
+  }
+  return store;
+}
+
+// One series of ten into one of N groups, a different group each time.
+void BM_PushOneSeries(benchmark::State& state) {
+  const auto groups = static_cast<std::size_t>(state.range(0));
+  const auto store = Filled(groups);
+  std::vector<GroupKey> keys;
+  for (std::size_t g = 0; g < groups; ++g) keys.push_back(Key(g));
+  std::vector<std::string> bodies;
+  for (std::uint64_t v = 0; v < 64; ++v) bodies.push_back(OneSeriesBody(v % kFamilies, 1000 + v));
+  FamilySet set;
+  std::size_t i = 0;
+  for (auto _ : state) {
+    Push(*store, keys[i * 7919 % groups], bodies[i % bodies.size()],
+         static_cast<std::int64_t>(1000 + i), set, &state);
+    ++i;
+  }
+  const auto snapshot = store->SnapshotAt(At(1'000'000));
+  if (snapshot->groups() != groups || snapshot->series() != groups * (kFamilies + 2)) {
+    state.SkipWithError("lost series");
+  }
+  state.counters["bytes/series"] =
+      static_cast<double>(store->Stats().bytes) / static_cast<double>(groups * kFamilies);
+}
+BENCHMARK(BM_PushOneSeries)->Arg(100)->Arg(1000)->Arg(10'000)->Arg(100'000);
+
+// What k0s pushes every 30 s; `changed` says whether values differ from the last push.
+void BM_PushControlPlane(benchmark::State& state) {
+  const bool changed = state.range(0) != 0;
+  MetricStore store{StoreOptions()};
+  std::vector<std::string> bodies;
+  for (std::uint64_t r = 0; r < 4; ++r) bodies.push_back(ControlPlaneBody(changed ? r * 311 : 7));
+  const GroupKey key = *GroupKey::Make({{"job", "kube-scheduler"}, {"instance", "controller-0"}});
+  FamilySet set;
+  std::int64_t i = 0;
+  for (auto _ : state) {
+    ++i;
+    Push(store, key, bodies[static_cast<std::size_t>(i) % bodies.size()], i, set, &state);
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(bodies[0].size()) * state.iterations());
+}
+BENCHMARK(BM_PushControlPlane)->Arg(1)->Arg(0);
+
+void BM_Snapshot(benchmark::State& state) {
+  const auto store = Filled(static_cast<std::size_t>(state.range(0)));
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    const auto snapshot = store->SnapshotAt(At(1'000'000));
+    std::vector<std::string_view> pieces;
+    std::vector<std::unique_ptr<std::string>> scratch;
+    for (std::size_t f = 0; f < snapshot->family_count(); ++f) {
+      snapshot->AppendText(f, pieces, scratch);
+    }
+    bytes = 0;
+    for (const std::string_view piece : pieces) bytes += piece.size();
+    benchmark::DoNotOptimize(bytes);
+  }
+  state.counters["bytes"] = static_cast<double>(bytes);
+}
+BENCHMARK(BM_Snapshot)->Arg(10'000)->Arg(100'000);
+
+// A million series that expire in the same instant, freed step by step.
+void BM_EraseCliff(benchmark::State& state) {
+  for (auto _ : state) {
+    state.PauseTiming();
+    auto store = Filled(100'000);
+    state.ResumeTiming();
+    std::size_t families = 0;
+    bool more = true;
+    while (more) {
+      const ExpiryProgress progress = store->EraseExpired(At(200'000'000'000).boot, 256);
+      families += progress.families;
+      more = progress.more;
+    }
+    if (families != 100'000 * kFamilies) state.SkipWithError("not everything was erased");
+    state.PauseTiming();
+    store.reset();
+    state.ResumeTiming();
+  }
+}
+BENCHMARK(BM_EraseCliff)->Unit(benchmark::kMillisecond)->Iterations(2);
+
+}  // namespace
+}  // namespace pgw::bench
