@@ -100,23 +100,6 @@ std::uint8_t KindOfField(std::uint32_t number) {
   }
 }
 
-std::uint8_t KindOfType(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter:
-      return kHasCounter;
-    case MetricType::kGauge:
-      return kHasGauge;
-    case MetricType::kSummary:
-      return kHasSummary;
-    case MetricType::kUntyped:
-      return kHasUntyped;
-    case MetricType::kHistogram:
-    case MetricType::kGaugeHistogram:
-      return kHasHistogram;
-  }
-  return 0;
-}
-
 std::size_t MessageCostOfKind(std::uint8_t kind) {
   switch (kind) {
     case kHasCounter:
@@ -133,7 +116,7 @@ std::size_t MessageCostOfKind(std::uint8_t kind) {
 // The kinds that the set's fields show: at most one of the single values and at most one of the
 // distributions. The family's type decides, then the order of upstream's JSON API.
 std::uint8_t ShownKinds(std::uint8_t kinds, MetricType type) {
-  const std::uint8_t of_type = kinds & KindOfType(type);
+  const std::uint8_t of_type = kinds & ValueKindOf(type);
   const auto first_of = [kinds, of_type](std::initializer_list<std::uint8_t> preference) {
     for (const std::uint8_t kind : preference) {
       if (of_type == kind) return kind;
@@ -343,7 +326,7 @@ bool Parser::ReadMetric(std::string_view message, std::uint32_t family) {
   metric.kinds = kinds;
   metric.has_timestamp = has_timestamp;
   values.count_fields.Add(values.count);
-  if (has_timestamp || kinds != KindOfType(type) || !values.count_fields.SurviveText() ||
+  if (has_timestamp || kinds != ValueKindOf(type) || !values.count_fields.SurviveText() ||
       (kinds == kHasHistogram && !values.infinite_bucket)) {
     metric.beyond_lines = true;
   }
