@@ -28,13 +28,18 @@ class Failure(Exception):
 
 
 class Server:
-    """A Pushgateway under test, ours or the Go reference, until the `with` block ends."""
+    """A server under test, or one the tests work with, until the `with` block ends. Any program will
+    do that takes --web.listen-address and logs `Listening on` with the address: ours, the Go
+    reference, Prometheus."""
 
     def __init__(self, program: os.PathLike | str, flags: list[str] | tuple[str, ...] = (),
-                 listen: str = "127.0.0.1:0", folder: pathlib.Path | None = None):
+                 listen: str = "127.0.0.1:0", folder: pathlib.Path | None = None, files: dict[str, str] | None = None):
+        """`files` are written to the working folder first."""
         self.program = str(program)
         self._own_folder = folder is None
         self.folder = folder or pathlib.Path(tempfile.mkdtemp(prefix="pgw-e2e-"))
+        for name, content in (files or {}).items():
+            (self.folder / name).write_text(content, encoding="utf-8")
         self.command = [self.program, f"--web.listen-address={listen}", *flags]
         self.log: list[str] = []
         self._listening = threading.Event()

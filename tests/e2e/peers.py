@@ -6,7 +6,7 @@ folder: the Go Pushgateway (the reference), Prometheus with promtool, nginx, the
 library. Nothing on the system changes and no root is needed. The mirror is the one this machine
 is configured for, and apt checks the archive's signatures as always.
 
-    peers.py --dir build/peers [--list] [pushgateway|prometheus|nginx|python-client …]
+    peers.py --dir build/peers [pushgateway|prometheus|promtool|nginx|python-client …]
 """
 
 import argparse
@@ -37,13 +37,13 @@ class Recipe:
     suites: tuple[str, ...]
     program: str  # path below the unpacked tree, or "" for a library
     probe: tuple[str, ...] = ()  # arguments with which the program must exit 0
-    programs: dict[str, str] = dataclasses.field(default_factory=dict)  # further ones
 
 
 RECIPES = {
     "pushgateway": Recipe(("prometheus-pushgateway",), SUITES, "usr/bin/prometheus-pushgateway", ("--version",)),
-    "prometheus": Recipe(("prometheus",), SUITES, "usr/bin/prometheus", ("--version",),
-                         {"promtool": "usr/bin/promtool"}),
+    "prometheus": Recipe(("prometheus",), SUITES, "usr/bin/prometheus", ("--version",)),
+    # Beside Prometheus in bookworm, a package of its own since.
+    "promtool": Recipe(("promtool",), ("testing", "trixie"), "usr/bin/promtool", ("--version",)),
     # A dynamically linked C program: only the suite this machine runs is sure to fit.
     "nginx": Recipe(("nginx",), ("bookworm", "trixie", "testing"), "usr/sbin/nginx", ("-v",)),
     "python-client": Recipe(("python3-prometheus-client",), ("bookworm", "trixie", "testing"), ""),
@@ -63,9 +63,6 @@ class Peer:
     def program(self) -> pathlib.Path:
         return self.root / RECIPES[self.name].program
 
-    def other(self, name: str) -> pathlib.Path:
-        return self.root / RECIPES[self.name].programs[name]
-
     @property
     def python_path(self) -> pathlib.Path:
         return self.root / "usr/lib/python3/dist-packages"
@@ -80,6 +77,11 @@ def get(name: str, directory: os.PathLike | str) -> Peer:
     base.mkdir(parents=True, exist_ok=True)
     with _locked(base / f"{name}.lock"):
         return _stamped(base, name) or _fetch(base, name)
+
+
+def promtool(directory: os.PathLike | str) -> pathlib.Path:
+    beside = get("prometheus", directory).root / RECIPES["promtool"].program
+    return beside if beside.exists() else get("promtool", directory).program
 
 
 @contextlib.contextmanager
@@ -122,7 +124,12 @@ def _fetch_from(base: pathlib.Path, name: str, recipe: Recipe, suite: str) -> Pe
         downloads = base / "deb" / f"{name}-{suite}"
         shutil.rmtree(downloads, ignore_errors=True)
         downloads.mkdir(parents=True)
-        _run([*apt, "download", *recipe.packages], cwd=downloads)
+        try:
+            _run([*apt, "download", *recipe.packages], cwd=downloads)
+        except Unavailable:
+            # Suites move on: lists fetched some time ago may name packages that are gone.
+            (base / f"apt-{suite}" / "updated").unlink()
+            _run([*_apt(base, suite), "download", *recipe.packages], cwd=downloads)
     root = base / f"{name}-{suite}"
     shutil.rmtree(root, ignore_errors=True)
     version = ""
@@ -211,7 +218,7 @@ def _run(command: list[str], cwd: pathlib.Path | None = None) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dir", default="build/peers", help="where to unpack (default: %(default)s)")
-    parser.add_argument("peers", nargs="*", choices=[[], *RECIPES], default=[])
+    parser.add_argument("peers", nargs="*", choices=[[], *RECIPES], metavar="peer", default=[])
     arguments = parser.parse_args()
     missing = 0
     for name in arguments.peers or RECIPES:
