@@ -1,0 +1,146 @@
+#include "server/routes/gateway.h"
+
+#include "server/routes/body_decoding.h"
+
+namespace pgw {
+
+using http::Request;
+using http::Response;
+
+Gateway::Gateway(MetricStore& store, OwnMetrics& own_metrics, const TtlPolicy& ttl,
+                 const Clock& clock, Logger& log, GatewayOptions options)
+    : store_(store),
+      own_metrics_(own_metrics),
+      ttl_(ttl),
+      clock_(clock),
+      log_(log),
+      options_(std::move(options)),
+      router_(options_.routes) {}
+
+std::optional<Response> Gateway::OnHeader(const Request& request) {
+  if (auto redirect = router_.CleaningRedirect(request.method, request.target)) return redirect;
+  // Upstream looks at the gzip header of any request before it routes it.
+  const bool gzip = EncodingOf(request.Find("Content-Encoding")) == BodyEncoding::kGzip;
+  if (gzip && !router_.IsApi(request.target)) {
+    if (request.has_body) return std::nullopt;
+    return Response::PlainError(400, *GzipHeaderError({}));
+  }
+  return AnswerWithoutBody(request);
+}
+
+Response Gateway::OnRequest(const Request& request) {
+  const bool gzip = EncodingOf(request.Find("Content-Encoding")) == BodyEncoding::kGzip;
+  if (gzip && !router_.IsApi(request.target)) {
+    if (auto error = GzipHeaderError(request.body)) return Response::PlainError(400, *error);
+  }
+  auto routed = router_.Route(request.method, request.target);
+  if (auto* const answer = std::get_if<Response>(&routed)) return std::move(*answer);
+  const auto& match = std::get<RouteMatch>(routed);
+  if (match.id != RouteId::kPush) return Dispatch(request, match);
+  auto group = GroupOf(match);
+  Response response = std::holds_alternative<Response>(group)
+                          ? std::move(std::get<Response>(group))
+                          : PushBody(request, std::get<GroupKey>(group));
+  CountPush(request, response.status);
+  return response;
+}
+
+std::optional<Response> Gateway::AnswerWithoutBody(const Request& request) {
+  auto routed = router_.Route(request.method, request.target);
+  if (auto* const answer = std::get_if<Response>(&routed)) return std::move(*answer);
+  const auto& match = std::get<RouteMatch>(routed);
+  if (match.id != RouteId::kPush) return Dispatch(request, match);
+  auto group = GroupOf(match);
+  if (std::holds_alternative<GroupKey>(group)) return std::nullopt;
+  Response refusal = std::move(std::get<Response>(group));
+  CountPush(request, refusal.status);
+  return refusal;
+}
+
+Response Gateway::Dispatch(const Request& request, const RouteMatch& match) {
+  const auto counted = [&](HandlerName handler, Response response) {
+    own_metrics_.CountRequest(handler, request.method, response.status);
+    return response;
+  };
+  switch (match.id) {
+    case RouteId::kDelete:
+      return counted(HandlerName::kDelete, Delete(request, match));
+    case RouteId::kScrape:
+      return Scrape(request);
+    case RouteId::kStatusPage:
+      return counted(HandlerName::kStatus, StatusPage());
+    case RouteId::kStatic:
+      return counted(HandlerName::kStatic, Response::PlainError(404, "404 page not found"));
+    case RouteId::kHealthy:
+      return counted(HandlerName::kHealthy, PlainText(200, "OK"));
+    case RouteId::kReady:
+      return counted(HandlerName::kReady, PlainText(200, "OK"));
+    case RouteId::kQuit:
+      return Quit();
+    case RouteId::kQuitExplanation:
+      return PlainText(405, "Only POST or PUT requests allowed.");
+    case RouteId::kPprof:
+      return Response::PlainError(404,
+                                  "This server is not written in Go and has no pprof profiles.");
+    case RouteId::kApiStatus:
+      return counted(HandlerName::kApiStatus, ApiStatus());
+    case RouteId::kApiMetrics:
+      return counted(HandlerName::kApiMetrics, ApiMetrics(request));
+    case RouteId::kApiOptions:
+      return counted(HandlerName::kApiOptions, ApiOptions());
+    case RouteId::kWipe:
+      return counted(HandlerName::kWipe, Wipe(request));
+    case RouteId::kPush:
+      break;  // needs its body
+  }
+  return Response::PlainError(404, "404 page not found");
+}
+
+std::variant<GroupKey, Response> Gateway::GroupOf(const RouteMatch& match) {
+  auto parsed = ParseGroupingPath(match.job, match.job_is_base64, match.rest, options_.validation);
+  if (auto* const key = std::get_if<GroupKey>(&parsed)) return std::move(*key);
+  const auto& failure = std::get<GroupingFailure>(parsed);
+  switch (failure.part) {
+    case GroupingFailure::Part::kJobEncoding:
+      log_.Debug("invalid base64 encoding in job name",
+                 {{"job", std::string_view(match.job)}, {"err", std::string_view(failure.reason)}});
+      break;
+    case GroupingFailure::Part::kLabels:
+      log_.Debug("failed to parse URL", {{"url", std::string_view(match.rest)},
+                                         {"err", std::string_view(failure.reason)}});
+      break;
+    case GroupingFailure::Part::kJobMissing:
+      log_.Debug("job name is required");
+      break;
+  }
+  return Response::PlainError(400, failure.message);
+}
+
+void Gateway::CountPush(const Request& request, int status) {
+  const BootTime now = clock_.Now().boot;
+  own_metrics_.CountRequest(HandlerName::kPush, request.method, status);
+  own_metrics_.ObservePush(request.method, ApproximateRequestBytes(request),
+                           now - request.received.boot, now);
+}
+
+std::uint64_t ApproximateRequestBytes(const Request& request) {
+  constexpr std::uint64_t kProtocolBytes = 8;  // HTTP/1.1
+  std::uint64_t bytes = request.target.size() + request.method.size() + kProtocolBytes +
+                        request.host.size() + request.content_length.value_or(0);
+  for (const http::Header& header : request.headers) {
+    bytes += header.name.size() + header.value.size();
+  }
+  // Go takes this one out of the headers; it is counted as the host.
+  if (const auto host = request.Find("Host")) bytes -= 4 + host->size();
+  return bytes;
+}
+
+Response PlainText(int status, std::string_view text) {
+  Response response;
+  response.status = status;
+  response.headers.emplace_back("Content-Type", "text/plain; charset=utf-8");
+  response.body = text;
+  return response;
+}
+
+}  // namespace pgw

@@ -1,0 +1,33 @@
+// Compresses a body while it is sent. Keeps zlib to itself.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/http/message.h"
+
+namespace pgw {
+
+class GzipStream final : public http::BodySource {
+ public:
+  explicit GzipStream(std::unique_ptr<http::BodySource> plain);
+  ~GzipStream() override;
+
+  void Next(std::vector<std::string_view>& pieces) override;
+
+ private:
+  struct Deflater;
+
+  std::unique_ptr<http::BodySource> plain_;
+  std::unique_ptr<Deflater> deflater_;
+  std::vector<std::string_view> input_;
+  std::string output_;
+  bool finished_ = false;
+};
+
+// All that `source` gives, in one text.
+std::string ReadAll(http::BodySource& source);
+
+}  // namespace pgw

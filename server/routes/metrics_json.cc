@@ -1,0 +1,214 @@
+#include "server/routes/metrics_json.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "exposition/number.h"
+#include "exposition/protobuf_reader.h"
+#include "exposition/text_parser.h"
+#include "server/routes/json_text.h"
+
+namespace pgw {
+namespace {
+
+constexpr std::size_t kGroupsPerBatch = 64;
+constexpr std::size_t kPieceBytes = 64 * 1024;
+constexpr std::size_t kSamplesPerStep = 64;
+
+constexpr std::string_view kSuccessTime = "push_time_seconds";
+constexpr std::string_view kFailureTime = "push_failure_time_seconds";
+constexpr std::string_view kSuccessHelp =
+    "Last Unix time when changing this group in the Pushgateway succeeded.";
+constexpr std::string_view kFailureHelp =
+    "Last Unix time when changing this group in the Pushgateway failed.";
+
+using LabelPairs = std::vector<std::pair<std::string_view, std::string_view>>;
+
+// Sorted, as the group's key has them.
+void AppendLabelObject(const LabelPairs& labels, std::string& out) {
+  out.push_back('{');
+  bool first = true;
+  for (const auto& [name, value] : labels) {
+    if (!std::exchange(first, false)) out.push_back(',');
+    AppendJsonString(name, out);
+    out.push_back(':');
+    AppendJsonString(value, out);
+  }
+  out.push_back('}');
+}
+
+void AppendFamilyStart(WallTime time, MetricType type, std::string_view help, std::string& out) {
+  out.append("{\"time_stamp\":");
+  AppendJsonTime(time, out);
+  out.append(",\"type\":");
+  AppendJsonString(UpperName(type), out);
+  if (!help.empty()) {
+    out.append(",\"help\":");
+    AppendJsonString(help, out);
+  }
+  out.append(",\"metrics\":[");
+}
+
+}  // namespace
+
+MetricsJson::MetricsJson(MetricStore& store, Instant now) : store_(store), now_(now) {}
+
+void MetricsJson::PutBack(std::string text) {
+  buffer_ = std::move(text);
+  buffer_pending_ = !buffer_.empty();
+}
+
+void MetricsJson::Next(std::vector<std::string_view>& pieces) {
+  if (!std::exchange(buffer_pending_, false)) {
+    buffer_.clear();
+    Write(kPieceBytes, buffer_);
+  }
+  if (!buffer_.empty()) pieces.push_back(buffer_);
+}
+
+bool MetricsJson::Write(std::size_t bytes, std::string& out) {
+  const std::size_t enough = out.size() + bytes;
+  while (state_ != State::kEnd && out.size() < enough) Step(out);
+  return state_ != State::kEnd;
+}
+
+void MetricsJson::Step(std::string& out) {
+  switch (state_) {
+    case State::kStart:
+      out.append("{\"status\":\"success\",\"data\":[");
+      state_ = State::kBetweenGroups;
+      break;
+    case State::kBetweenGroups:
+      if (group_ < batch_.size()) return StartGroup(out);
+      if (!more_batches_) {
+        out.append("]}");
+        batch_.clear();
+        state_ = State::kEnd;
+        return;
+      }
+      batch_.clear();
+      group_ = 0;
+      cursor_ = store_.ListGroups(now_, cursor_, kGroupsPerBatch, batch_);
+      more_batches_ = cursor_ != 0;
+      break;
+    case State::kInGroup:
+      if (member_ < members_.size()) return WriteMember(out);
+      out.push_back('}');
+      ++group_;
+      state_ = State::kBetweenGroups;
+      break;
+    case State::kInFamily:
+      WriteSamples(out);
+      break;
+    case State::kEnd:
+      break;
+  }
+}
+
+void MetricsJson::StartGroup(std::string& out) {
+  const GroupView& group = batch_[group_];
+  labels_ = SplitGroupKey(group.key);
+  using Kind = Member::Kind;
+  members_ = {{"labels", Kind::kLabels, 0},
+              {"last_push_successful", Kind::kLastPush, 0},
+              {kFailureTime, Kind::kFailureTime, 0},
+              {kSuccessTime, Kind::kSuccessTime, 0}};
+  for (std::size_t i = 0; i < group.families.size(); ++i) {
+    members_.push_back({group.families[i].name, Kind::kFamily, i});
+  }
+  std::ranges::stable_sort(members_, {}, &Member::key);
+  // A family of the name of an attribute takes its place: in upstream's map it is written later.
+  const auto shadowed = [&](const Member& member) {
+    const std::size_t next = static_cast<std::size_t>(&member - members_.data()) + 1;
+    return next < members_.size() && members_[next].key == member.key;
+  };
+  std::vector<Member> kept;
+  for (const Member& member : members_) {
+    if (!shadowed(member)) kept.push_back(member);
+  }
+  members_ = std::move(kept);
+  member_ = 0;
+  if (!std::exchange(first_group_, false)) out.push_back(',');
+  out.push_back('{');
+  state_ = State::kInGroup;
+}
+
+void MetricsJson::WriteMember(std::string& out) {
+  const Member& member = members_[member_];
+  const GroupView& group = batch_[group_];
+  if (member_++ > 0) out.push_back(',');
+  AppendJsonString(member.key, out);
+  out.push_back(':');
+  switch (member.kind) {
+    case Member::Kind::kLabels:
+      AppendLabelObject(labels_, out);
+      break;
+    case Member::Kind::kLastPush:
+      out.append(group.last_push_successful() ? "true" : "false");
+      break;
+    case Member::Kind::kFailureTime:
+      WritePushTime(false, out);
+      break;
+    case Member::Kind::kSuccessTime:
+      WritePushTime(true, out);
+      break;
+    case Member::Kind::kFamily:
+      StartFamily(group.families[member.family], out);
+      break;
+  }
+}
+
+void MetricsJson::WritePushTime(bool success, std::string& out) const {
+  const GroupView& group = batch_[group_];
+  const std::optional<WallTime> time = success ? group.last_success : group.last_failure;
+  AppendFamilyStart(success ? group.success_entry_time : group.failure_entry_time,
+                    MetricType::kGauge, success ? kSuccessHelp : kFailureHelp, out);
+  LabelPairs labels = labels_;
+  const auto place =
+      std::ranges::lower_bound(labels, "instance", {}, &LabelPairs::value_type::first);
+  if (place == labels.end() || place->first != "instance") {
+    labels.insert(place, {"instance", ""});
+  }
+  out.append("{\"labels\":");
+  AppendLabelObject(labels, out);
+  out.append(",\"value\":\"");
+  AppendFloatKeepingZeroSign(time ? UnixSeconds(*time) : 0, out);
+  out.append("\"}]}");
+}
+
+void MetricsJson::StartFamily(const GroupView::FamilyEntry& family, std::string& out) {
+  AppendFamilyStart(family.pushed, family.type, family.has_help ? family.help : "", out);
+  samples_.Clear();
+  const StoredSamples& stored = family.samples;
+  // The store wrote what is read here; if it cannot be read, the family shows no samples.
+  const Status read = stored.message.empty()
+                          ? ParseStoredLines(family.name, family.type, stored.lines, samples_)
+                          : ParseFamilyMessage(stored.message, samples_);
+  const bool any = read.ok() && !samples_.families.empty();
+  sample_ = any ? samples_.families.front().first_metric : kNoIndex;
+  first_sample_ = true;
+  state_ = State::kInFamily;
+}
+
+void MetricsJson::WriteSamples(std::string& out) {
+  const std::size_t family_index = members_[member_ - 1].family;
+  const GroupView::FamilyEntry& family = batch_[group_].families[family_index];
+  for (std::size_t i = 0; i < kSamplesPerStep && sample_ != kNoIndex; ++i) {
+    const Metric& metric = samples_.metrics[sample_];
+    if (!std::exchange(first_sample_, false)) out.push_back(',');
+    AppendMetricJson(samples_, metric, family.type, out);
+    sample_ = metric.next;
+  }
+  if (sample_ != kNoIndex) return;
+  out.push_back(']');
+  if (family.deadline != kNever) {
+    // Whole milliseconds: the two clocks are not read at the very same nanosecond.
+    const WallTime expires = now_.wall + (family.deadline - now_.boot);
+    out.append(",\"expires_at\":");
+    AppendJsonTime(std::chrono::round<std::chrono::milliseconds>(expires), out);
+  }
+  out.push_back('}');
+  state_ = State::kInGroup;
+}
+
+}  // namespace pgw

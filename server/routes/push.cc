@@ -1,0 +1,104 @@
+// PUT and POST of metrics, from the body on.
+#include <utility>
+
+#include "exposition/negotiation.h"
+#include "exposition/protobuf_reader.h"
+#include "exposition/text_parser.h"
+#include "server/routes/body_decoding.h"
+#include "server/routes/gateway.h"
+#include "server/routes/status_mapping.h"
+
+namespace pgw {
+namespace {
+
+using http::Request;
+using http::Response;
+
+constexpr char kRejected[] = "pushed metrics are invalid or inconsistent with existing metrics";
+
+// The set that this thread parses into, empty on both ends of its use: it keeps its arrays from
+// push to push, but never a view of a body that is gone.
+class BorrowedSet {
+ public:
+  BorrowedSet() { Families().Clear(); }
+  ~BorrowedSet() { Families().Clear(); }
+  BorrowedSet(const BorrowedSet&) = delete;
+  BorrowedSet& operator=(const BorrowedSet&) = delete;
+
+  FamilySet& operator*() const { return Families(); }
+
+ private:
+  static FamilySet& Families() {
+    thread_local FamilySet families;
+    return families;
+  }
+};
+
+Status Parse(const Request& request, std::string_view body, NameValidation validation,
+             FamilySet& out) {
+  if (IsDelimitedProtobuf(request.Find("Content-Type").value_or(""))) {
+    return ParseDelimited(body, out);
+  }
+  return ParseText(body, validation, out);
+}
+
+// What upstream reports of a stream that breaks off: it parses while it reads, so a fault in the
+// complete lines before the break comes first.
+Error FirstFault(const Request& request, const DecodedBody& body, NameValidation validation) {
+  const bool text = !IsDelimitedProtobuf(request.Find("Content-Type").value_or(""));
+  if (!text || body.error->code != Code::kInvalidArgument) return *body.error;
+  const std::string_view decoded = body.bytes;
+  const std::string_view lines = decoded.substr(0, decoded.rfind('\n') + 1);
+  const BorrowedSet families;
+  const Status status = ParseText(lines, validation, *families);
+  return status.ok() ? *body.error : status.error();
+}
+
+}  // namespace
+
+Response Gateway::RefuseBody(const Request& request, const Error& error) {
+  log_.Debug("failed to parse text",
+             {{"source", request.remote_address}, {"err", std::string_view(error.message)}});
+  return ReplyTo(error);
+}
+
+Response Gateway::PushBody(const Request& request, const GroupKey& group) {
+  std::string_view body = request.body;
+  DecodedBody decoded;
+  const BodyEncoding encoding = EncodingOf(request.Find("Content-Encoding"));
+  if (encoding != BodyEncoding::kIdentity) {
+    decoded = encoding == BodyEncoding::kGzip ? DecodeGzip(body, options_.decompressed_bytes_max)
+                                              : DecodeSnappy(body, options_.decompressed_bytes_max);
+    if (decoded.error) {
+      return RefuseBody(request, FirstFault(request, decoded, options_.validation));
+    }
+    body = decoded.bytes;
+  }
+
+  const BorrowedSet families;
+  if (const Status status = Parse(request, body, options_.validation, *families); !status) {
+    return RefuseBody(request, status.error());
+  }
+  PushCommand command;
+  command.group = &group;
+  command.mode = request.method == "PUT" ? PushMode::kReplace : PushMode::kMerge;
+  command.families = &*families;
+  command.received = request.received;
+  command.deadline = ttl_.DeadlineFor(request.received.boot);
+  const Status status = store_.Push(command);
+
+  Response response;
+  response.status = options_.check_consistency ? 200 : 202;
+  // Whoever switched the check off is not told of refusals, as upstream does not wait for them.
+  if (status.ok() || !options_.check_consistency) return response;
+  Error error = status.error();
+  log_.Error(kRejected, {{"method", request.method},
+                         {"source", request.remote_address},
+                         {"err", std::string_view(error.message)}});
+  if (error.code == Code::kInvalidArgument) {
+    error.message = std::string(kRejected) + ": " + error.message;
+  }
+  return ReplyTo(error);
+}
+
+}  // namespace pgw

@@ -1,0 +1,58 @@
+// GET of the telemetry path.
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "exposition/negotiation.h"
+#include "server/routes/gateway.h"
+#include "server/routes/gzip_stream.h"
+#include "server/routes/scrape_body.h"
+
+namespace pgw {
+namespace {
+
+using http::Request;
+using http::Response;
+
+// Texts up to here are compressed at once, so that the answer has a length.
+constexpr std::uint64_t kWholeBodyBytes = 64 * 1024;
+
+}  // namespace
+
+Response Gateway::Scrape(const Request& request) {
+  std::shared_ptr<const Snapshot> snapshot = store_.SnapshotAt(request.received);
+  if (const std::optional<Error>& error = snapshot->inconsistency()) {
+    log_.Error("error gathering metrics: " + error->message);
+    return Response::PlainError(
+        500, "An error has occurred while serving metrics:\n\n" + error->message);
+  }
+  const StoreFacts facts{snapshot->groups(), snapshot->series(), store_.Stats().bytes};
+  auto own = std::make_unique<FamilySet>();
+  own_metrics_.Collect(facts, request.received.boot, *own);
+  ScrapeContent content{std::move(own), std::move(snapshot)};
+
+  const Negotiated format = NegotiateFormat(request.Find("Accept").value_or(""));
+  Response response;
+  response.headers.emplace_back("Content-Type", ContentType(format));
+  std::optional<std::uint64_t> length;
+  if (format.format == ExpositionFormat::kText) {
+    auto text = std::make_unique<TextScrape>(std::move(content), format.escaping);
+    length = text->length();
+    response.stream = std::move(text);
+  } else {
+    response.stream = std::make_unique<MessageScrape>(std::move(content), format);
+  }
+  if (!NegotiateGzip(request.Find("Accept-Encoding").value_or(""))) {
+    response.stream_length = length;
+    return response;
+  }
+  response.headers.emplace_back("Content-Encoding", "gzip");
+  response.stream = std::make_unique<GzipStream>(std::move(response.stream));
+  if (length.value_or(kWholeBodyBytes + 1) <= kWholeBodyBytes) {
+    response.body = ReadAll(*response.stream);
+    response.stream.reset();
+  }
+  return response;
+}
+
+}  // namespace pgw
