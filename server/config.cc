@@ -1,0 +1,314 @@
+#include "server/config.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <map>
+#include <optional>
+
+#include "exposition/quote.h"
+#include "server/go_values.h"
+#include "server/healthcheck.h"
+#include "server/routes/router.h"
+
+namespace pgw {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using Kind = FlagKind;
+
+constexpr std::array kFlags = std::to_array<FlagSpec>({
+    {"help", Kind::kSwitch, "",
+     "Show context-sensitive help (also try --help-long and --help-man).", "", 'h'},
+    {"help-long", Kind::kSwitch, "", "Generate long help.", "", 0, true},
+    {"help-man", Kind::kSwitch, "", "Generate a man page.", "", 0, true},
+    {"web.systemd-socket", Kind::kSwitch, "false",
+     "Use systemd socket activation listeners instead of port listeners (Linux only)."},
+    {"web.listen-address", Kind::kRepeatable, ":9091",
+     "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
+     "Examples: `:9091` or `[::1]:9091` for http, `vsock://:9100` for vsock"},
+    {"web.config.file", Kind::kValue, "",
+     "Path to configuration file that can enable TLS or authentication. Not available yet."},
+    {"web.telemetry-path", Kind::kValue, "/metrics", "Path under which to expose metrics."},
+    {"web.external-url", Kind::kValue, "",
+     "The URL under which the Pushgateway is externally reachable.", "", 0, false,
+     "WEB.EXTERNAL-URL"},
+    {"web.route-prefix", Kind::kValue, "",
+     "Prefix for the internal routes of web endpoints. Defaults to the path of "
+     "--web.external-url."},
+    {"web.enable-lifecycle", Kind::kSwitch, "false", "Enable shutdown via HTTP request."},
+    {"web.enable-admin-api", Kind::kSwitch, "false",
+     "Enable API endpoints for admin control actions."},
+    {"web.max-header-bytes", Kind::kValue, "65536",
+     "Largest header block of a request (answer: 431). 0 for no limit."},
+    {"web.max-body-bytes", Kind::kValue, "67108864",
+     "Largest request body, as received and decompressed (answer: 413). 0 for no limit."},
+    {"web.max-inflight-body-bytes", Kind::kValue, "268435456",
+     "Memory for all unfinished request bodies together; above it reading stops, then 503 is "
+     "answered. 0 for no limit."},
+    {"web.read-header-timeout", Kind::kValue, "30s",
+     "Time for a request's header to arrive (answer: 408). 0 for no limit."},
+    {"web.read-body-timeout", Kind::kValue, "1m",
+     "Time without progress of a request body (answer: 408). 0 for no limit."},
+    {"web.idle-timeout", Kind::kValue, "5m",
+     "Time between two requests of a connection, after which it is closed. 0 for no limit."},
+    {"web.write-timeout", Kind::kValue, "1m",
+     "Time without progress of a response, after which the connection is closed. 0 for no limit."},
+    {"persistence.file", Kind::kValue, "",
+     "File to persist metrics. If empty, metrics are only kept in memory. Not available yet."},
+    {"persistence.interval", Kind::kValue, "5m",
+     "The minimum interval at which to write out the persistence file."},
+    {"push.disable-consistency-check", Kind::kSwitch, "false",
+     "Do not check consistency of pushed metrics. DANGEROUS."},
+    {"push.enable-utf8-names", Kind::kSwitch, "false",
+     "Allow UTF-8 characters in metric and label names."},
+    {"metric.timetolive", Kind::kOptionalValue, "0s",
+     "The time to live of pushed metrics: a metric family that has not been pushed for this long "
+     "ceases to exist. 0s, the default: metrics live for ever.",
+     "120s"},
+    {"log.level", Kind::kValue, "info",
+     "Only log messages with the given severity or above. One of: [debug, info, warn, error]", "",
+     0, false, "info"},
+    {"log.format", Kind::kValue, "logfmt", "Output format of log messages. One of: [logfmt, json]",
+     "", 0, false, "logfmt"},
+    {"healthcheck", Kind::kOptionalValue, "",
+     "Ask a running Pushgateway whether it is healthy, and exit with 0 if so, else 1. Without a "
+     "URL: the one at --web.listen-address and --web.route-prefix.",
+     "", 0, false, "URL"},
+    {"version", Kind::kSwitch, "", "Show application version."},
+});
+
+// Not part of the running program's configuration.
+bool IsShown(std::string_view name) {
+  return !name.starts_with("help") && name != "version" && name != "healthcheck";
+}
+
+// `/` and nothing become nothing; otherwise one leading slash and no trailing one.
+std::string NormalisePrefix(std::string prefix) {
+  if (prefix.empty() || prefix == "/") return {};
+  if (prefix.ends_with('/')) prefix.pop_back();
+  return prefix.starts_with('/') ? prefix : "/" + prefix;
+}
+
+// The values of all flags, as text, checked and taken over one by one in the order of the command
+// line, so that of several mistakes the first is reported.
+class ConfigBuilder {
+ public:
+  ConfigBuilder() {
+    for (const FlagSpec& flag : kFlags) {
+      if (flag.kind != Kind::kRepeatable) values_[flag.name] = flag.default_value;
+    }
+  }
+
+  Status Take(const FlagUse& use) {
+    const std::string_view name = use.flag->name;
+    const bool repeated = std::ranges::find(seen_, name) != seen_.end();
+    if (repeated && use.flag->kind != Kind::kRepeatable) {
+      return InvalidArgument("flag '" + std::string(name) + "' cannot be repeated");
+    }
+    seen_.push_back(name);
+    if (use.flag->kind == Kind::kRepeatable) {
+      config_.listen_addresses.push_back(use.value);
+      return {};
+    }
+    values_[name] = use.value;
+    return Check(name, use.value);
+  }
+
+  Result<Config> Finish() {
+    for (const FlagSpec& flag : kFlags) {
+      if (flag.kind == Kind::kRepeatable || Given(flag.name)) continue;
+      if (Status status = Check(flag.name, values_[flag.name]); !status) return status.error();
+    }
+    config_.systemd_socket = IsOn("web.systemd-socket");
+    config_.enable_lifecycle = IsOn("web.enable-lifecycle");
+    config_.enable_admin_api = IsOn("web.enable-admin-api");
+    config_.check_consistency = !IsOn("push.disable-consistency-check");
+    if (IsOn("push.enable-utf8-names")) config_.validation = NameValidation::kUtf8;
+    if (config_.listen_addresses.empty()) config_.listen_addresses = {":9091"};
+    if (Status status = SetPaths(); !status) return status.error();
+    CollectShownFlags();
+    return std::move(config_);
+  }
+
+  bool Given(std::string_view name) const { return std::ranges::find(seen_, name) != seen_.end(); }
+  const std::string& Value(std::string_view name) const { return values_.find(name)->second; }
+  bool IsOn(std::string_view name) const { return Value(name) == "true"; }
+
+ private:
+  Status Check(std::string_view name, const std::string& value) {
+    if (name == "metric.timetolive") return TakeTtl(value);
+    if (name == "log.level" || name == "log.format") return TakeLogOption(name, value);
+    if (name == "web.external-url") return TakeExternalUrl(value);
+    if (name == "persistence.interval") return TakeDuration(value, nullptr);
+    if (name == "web.read-header-timeout")
+      return TakeDuration(value, &config_.limits.header_timeout);
+    if (name == "web.read-body-timeout") return TakeDuration(value, &config_.limits.body_timeout);
+    if (name == "web.idle-timeout") return TakeDuration(value, &config_.limits.idle_timeout);
+    if (name == "web.write-timeout") return TakeDuration(value, &config_.limits.response_timeout);
+    if (name == "web.max-header-bytes") return TakeBytes(value, config_.limits.header_bytes_max);
+    if (name == "web.max-body-bytes") return TakeBytes(value, config_.limits.body_bytes_max);
+    if (name == "web.max-inflight-body-bytes") {
+      return TakeBytes(value, config_.limits.bodies_bytes_max);
+    }
+    const bool later = name == "web.config.file" || name == "persistence.file";
+    if (later && !value.empty()) {
+      return InvalidArgument("--" + std::string(name) + " is not available in this version");
+    }
+    return {};
+  }
+
+  Status TakeTtl(const std::string& value) {
+    const Result<nanoseconds> duration = ParseGoDuration(value);
+    if (!duration) return duration.error();
+    if (duration->count() < 0) {
+      return InvalidArgument("--metric.timetolive must not be negative, got " + GoQuote(value));
+    }
+    config_.ttl = *duration;
+    return {};
+  }
+
+  Status TakeLogOption(std::string_view name, const std::string& value) {
+    if (name == "log.level") {
+      const std::optional<LogLevel> level = ParseLogLevel(value);
+      if (!level) return InvalidArgument("unrecognized log level " + value);
+      config_.log_level = *level;
+    } else {
+      const std::optional<LogFormat> format = ParseLogFormat(value);
+      if (!format) return InvalidArgument("unrecognized log format " + value);
+      config_.log_format = *format;
+    }
+    return {};
+  }
+
+  Status TakeExternalUrl(const std::string& value) {
+    Result<std::string> path = ParseUrlPath(value);
+    if (!path) return InvalidArgument("invalid URL: " + path.error().message);
+    config_.external_url = value;
+    config_.external_prefix = NormalisePrefix(std::move(*path));
+    return {};
+  }
+
+  // A positive time below a millisecond is one: rounding must not switch the limit off.
+  static Status TakeDuration(const std::string& value, milliseconds* target) {
+    const Result<nanoseconds> duration = ParseGoDuration(value);
+    if (!duration) return duration.error();
+    if (target == nullptr) return {};
+    if (duration->count() < 0) return InvalidArgument("negative timeout " + GoQuote(value));
+    *target = std::chrono::ceil<milliseconds>(*duration);
+    return {};
+  }
+
+  template <typename Size>
+  static Status TakeBytes(const std::string& value, Size& target) {
+    Size size = 0;
+    const char* const end = value.data() + value.size();
+    const auto [stop, error] = std::from_chars(value.data(), end, size);
+    if (error != std::errc{} || stop != end) {
+      return InvalidArgument("invalid number of bytes " + GoQuote(value));
+    }
+    target = size;
+    return {};
+  }
+
+  Status SetPaths() {
+    const std::string& given = Value("web.route-prefix");
+    config_.route_prefix = given.empty() ? config_.external_prefix : NormalisePrefix(given);
+    const std::string& prefix = config_.route_prefix;
+    const std::string& telemetry = Value("web.telemetry-path");
+    const auto refuse = [&](std::string_view why) {
+      return InvalidArgument("invalid --web.telemetry-path " + GoQuote(telemetry) + ": " +
+                             std::string(why));
+    };
+    if (prefix.empty() && !telemetry.starts_with('/')) return refuse("it must begin with /");
+    std::string path = CleanPath(prefix + "/" + telemetry);
+    if (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    for (const std::string_view taken : {"/", "/status", "/-/healthy", "/-/ready"}) {
+      if (path == prefix + std::string(taken)) return refuse("another page is there");
+    }
+    const bool below = path.starts_with(prefix + "/static/") ||
+                       path.starts_with(prefix + "/debug/pprof/") || path == "/-/quit";
+    if (below) return refuse("another page is there");
+    config_.telemetry_path = std::move(path);
+    return {};
+  }
+
+  void CollectShownFlags() {
+    std::map<std::string, std::string> shown;
+    for (const auto& [name, value] : values_) {
+      if (IsShown(name)) shown.emplace(name, value);
+    }
+    for (const FlagSpec& flag : kFlags) {
+      if (!IsShown(flag.name)) continue;
+      std::string& value = shown[std::string(flag.name)];
+      const bool duration = flag.name == "metric.timetolive" ||
+                            flag.name == "persistence.interval" || flag.name.ends_with("-timeout");
+      if (duration) value = FormatGoDuration(*ParseGoDuration(value));
+    }
+    std::string& level = shown["log.level"];
+    std::ranges::transform(level, level.begin(), [](char c) {
+      return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    });
+    shown["web.route-prefix"] = config_.route_prefix;
+    std::string& addresses = shown["web.listen-address"];
+    for (const std::string& address : config_.listen_addresses) {
+      if (!addresses.empty()) addresses.push_back(',');
+      addresses.append(address);
+    }
+    config_.shown_flags.assign(shown.begin(), shown.end());
+  }
+
+  Config config_;
+  std::map<std::string_view, std::string> values_;
+  std::vector<std::string_view> seen_;
+};
+
+bool Uses(const ParsedCommandLine& parsed, std::string_view name) {
+  return std::ranges::any_of(parsed.uses, [&](const FlagUse& use) {
+    return use.flag->name == name && use.value == "true";
+  });
+}
+
+}  // namespace
+
+Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
+                                   const ReadLines& read_lines) {
+  const ParsedCommandLine parsed = ParseCommandLine(kFlags, arguments, read_lines);
+  CommandLine result;
+  // Bad values do not keep anybody from these two; bad grammar does from the second.
+  if (Uses(parsed, "version")) {
+    result.action = CommandLine::Action::kShowVersion;
+    return result;
+  }
+  if (parsed.error) return *parsed.error;
+  if (Uses(parsed, "help") || Uses(parsed, "help-long") || Uses(parsed, "help-man")) {
+    result.action = CommandLine::Action::kShowHelp;
+    return result;
+  }
+  ConfigBuilder builder;
+  for (const FlagUse& use : parsed.uses) {
+    if (Status status = builder.Take(use); !status) return status.error();
+  }
+  Result<Config> config = builder.Finish();
+  if (!config) return config.error();
+  result.config = std::move(*config);
+  if (builder.Given("healthcheck")) {
+    result.action = CommandLine::Action::kHealthcheck;
+    const std::string& url = builder.Value("healthcheck");
+    result.healthcheck_url = !url.empty() ? url
+                                          : HealthcheckUrl(result.config.listen_addresses.front(),
+                                                           result.config.route_prefix);
+  }
+  return result;
+}
+
+std::string HelpText() {
+  return "usage: pushgateway [<flags>]\n\n"
+         "The Pushgateway: accepts pushed metrics and exposes them to Prometheus.\n\n\n"
+         "Flags:\n" +
+         DescribeFlags(kFlags);
+}
+
+}  // namespace pgw

@@ -1,0 +1,53 @@
+// What the command line asks for. Knows flags, base, and the option types of the rooms it feeds.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "base/result.h"
+#include "exposition/names.h"
+#include "server/flags.h"
+#include "server/http/server.h"
+
+namespace pgw {
+
+struct Config {
+  bool systemd_socket = false;
+  std::vector<std::string> listen_addresses;
+  std::string telemetry_path;  // complete, with the prefix
+  std::string route_prefix;    // "" or "/something"
+  std::string external_url;
+  std::string external_prefix;  // "" or "/something"
+  bool enable_lifecycle = false;
+  bool enable_admin_api = false;
+  bool check_consistency = true;
+  NameValidation validation = NameValidation::kLegacy;
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kLogfmt;
+  std::chrono::nanoseconds ttl{0};
+  http::Limits limits;
+  // Every flag that has a value to show, effective values, sorted by name.
+  std::vector<std::pair<std::string, std::string>> shown_flags;
+};
+
+struct CommandLine {
+  enum class Action : unsigned char { kRun, kShowHelp, kShowVersion, kHealthcheck };
+  Action action = Action::kRun;
+  Config config;
+  std::string healthcheck_url;  // of kHealthcheck
+};
+
+// `arguments` without the program's name. The error is what to print behind `error: `.
+Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
+                                   const ReadLines& read_lines);
+
+// What --help prints.
+std::string HelpText();
+
+}  // namespace pgw

@@ -1,0 +1,199 @@
+// The program: reads the command line, puts the rooms together, waits for the end.
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/config.h"
+#include "server/healthcheck.h"
+#include "server/http/server.h"
+#include "server/routes/gateway.h"
+#include "server/routes/own_metrics.h"
+#include "server/termination.h"
+#include "server/version.h"
+#include "store/metric_store.h"
+#include "ttl/policy.h"
+#include "ttl/reaper.h"
+
+namespace pgw {
+namespace {
+
+constexpr int kFailure = 1;
+constexpr std::chrono::milliseconds kHealthcheckTimeout{900};
+
+void Print(std::FILE* file, const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::fflush(file);
+}
+
+// Pushes are parsed on a few threads: two arenas keep what they free in reach of each other. Large
+// bodies come from mmap and go back to the kernel at once.
+void TuneAllocator() {
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+  mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+#endif
+}
+
+// The sockets that systemd passes, from descriptor 3 on, if they are meant for this process.
+std::vector<int> ActivationSockets() {
+  const char* const pid = std::getenv("LISTEN_PID");
+  const char* const count = std::getenv("LISTEN_FDS");
+  std::vector<int> sockets;
+  if (pid != nullptr && count != nullptr && std::to_string(getpid()) == pid) {
+    constexpr int kFirst = 3;
+    const int total = std::clamp(std::atoi(count), 0, 1024);
+    for (int fd = kFirst; fd < kFirst + total; ++fd) {
+      fcntl(fd, F_SETFD, FD_CLOEXEC);
+      sockets.push_back(fd);
+    }
+  }
+  unsetenv("LISTEN_PID");
+  unsetenv("LISTEN_FDS");
+  unsetenv("LISTEN_FDNAMES");
+  return sockets;
+}
+
+void LogListening(Logger& log, std::string_view address) {
+  log.Info("Listening on", {{"address", address}});
+  log.Info("TLS is disabled.", {{"http2", false}, {"address", address}});
+}
+
+Status ListenOnSystemdSockets(http::Server& server, Logger& log) {
+  log.Info("Listening on systemd activated listeners instead of port listeners.");
+  const std::vector<int> sockets = ActivationSockets();
+  if (sockets.empty()) {
+    return Error{Code::kUnavailable, "no socket activation file descriptors found"};
+  }
+  for (const int socket : sockets) {
+    const Result<std::string> address = server.Adopt(socket);
+    if (!address) return address.error();
+    LogListening(log, *address);
+  }
+  return {};
+}
+
+// All addresses are bound before any is served.
+Status Listen(http::Server& server, const Config& config, Logger& log) {
+  if (config.systemd_socket) return ListenOnSystemdSockets(server, log);
+  std::vector<std::string> bound;
+  for (const std::string& wanted : config.listen_addresses) {
+    Result<std::string> address = server.Listen(wanted);
+    if (!address) return address.error();
+    bound.push_back(std::move(*address));
+  }
+  for (const std::string& address : bound) LogListening(log, address);
+  return {};
+}
+
+GatewayOptions MakeGatewayOptions(const Config& config, WallTime start) {
+  GatewayOptions options;
+  options.routes = {.prefix = config.route_prefix,
+                    .telemetry_path = config.telemetry_path,
+                    .enable_admin_api = config.enable_admin_api};
+  options.enable_lifecycle = config.enable_lifecycle;
+  options.check_consistency = config.check_consistency;
+  options.validation = config.validation;
+  options.decompressed_bytes_max = config.limits.body_bytes_max;
+  options.build_information = BuildInformation();
+  options.flags = config.shown_flags;
+  options.start_time = start;
+  return options;
+}
+
+void LogStart(const Config& config, Logger& log) {
+  const std::string version = VersionInfo();
+  const std::string context = BuildContext();
+  log.Info("starting pushgateway", {{"version", std::string_view(version)}});
+  log.Info("Build context", {{"build_context", std::string_view(context)}});
+  log.Debug("external URL", {{"url", std::string_view(config.external_url)}});
+  log.Debug("path prefix used externally", {{"path", std::string_view(config.external_prefix)}});
+  log.Debug("path prefix for internal routing", {{"path", std::string_view(config.route_prefix)}});
+}
+
+int Serve(const Config& config) {
+  TuneAllocator();
+  Termination termination;
+  const SystemClock clock;
+  const Instant start = clock.Now();
+  Logger log(clock, STDERR_FILENO, config.log_level, config.log_format);
+  LogStart(config, log);
+  http::RaiseOpenFilesLimit();
+
+  OwnMetrics own_metrics(BuildInfoLabels(), start);
+  MetricStore store(
+      {.check_consistency = config.check_consistency, .own_families = OwnMetrics::Families()});
+  const TtlPolicy ttl(config.ttl);
+  Reaper reaper(store, clock, own_metrics);
+  GatewayOptions gateway_options = MakeGatewayOptions(config, start.wall);
+  gateway_options.quit = [&termination] { termination.Request(); };
+  Gateway gateway(store, own_metrics, ttl, clock, log, std::move(gateway_options));
+
+  http::ServerOptions server_options;
+  server_options.limits = config.limits;
+  server_options.threads = std::clamp(std::thread::hardware_concurrency(), 2u, 4u);
+  http::Server server(gateway, server_options, clock, log);
+  if (const Status status = Listen(server, config, log); !status) {
+    log.Error("HTTP server stopped", {{"err", std::string_view(status.error().message)}});
+    return kFailure;
+  }
+  if (ttl.enabled()) reaper.Start();
+  server.Start();
+
+  if (termination.Wait() == Termination::Reason::kSignal) {
+    log.Info("received SIGINT/SIGTERM; exiting gracefully...");
+  } else {
+    log.Warn("received termination request via web service, exiting gracefully...");
+  }
+  server.Shutdown();
+  log.Info("HTTP server stopped");
+  reaper.Stop();
+  return 0;
+}
+
+int Healthcheck(const std::string& url) {
+  const HealthcheckResult result = CheckHealth(url, kHealthcheckTimeout);
+  Print(result.healthy ? stdout : stderr, result.line + "\n");
+  return result.healthy ? 0 : kFailure;
+}
+
+int Run(std::string_view program, const std::vector<std::string>& arguments) {
+  const Result<CommandLine> command = ParseArguments(arguments, ReadArgumentFile);
+  if (!command) {
+    const std::string_view name = program.substr(program.rfind('/') + 1);
+    Print(stderr, std::string(name) + ": error: " + command.error().message + ", try --help\n");
+    return kFailure;
+  }
+  switch (command->action) {
+    case CommandLine::Action::kShowHelp:
+      Print(stdout, HelpText());
+      return 0;
+    case CommandLine::Action::kShowVersion:
+      Print(stdout, VersionText());
+      return 0;
+    case CommandLine::Action::kHealthcheck:
+      return Healthcheck(command->healthcheck_url);
+    case CommandLine::Action::kRun:
+      break;
+  }
+  return Serve(command->config);
+}
+
+}  // namespace
+}  // namespace pgw
+
+int main(int argc, char** argv) {
+  const std::string_view program = argc > 0 ? argv[0] : "pushgateway";
+  return pgw::Run(program, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+}

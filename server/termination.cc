@@ -1,0 +1,73 @@
+#include "server/termination.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+
+namespace pgw {
+namespace {
+
+volatile std::sig_atomic_t signals_seen = 0;
+
+sigset_t StopSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  return set;
+}
+
+void OnFurtherSignal(int) {
+  signals_seen = signals_seen + 1;
+  if (signals_seen > 1) _exit(1);
+}
+
+}  // namespace
+
+Termination::Termination() {
+  std::signal(SIGPIPE, SIG_IGN);
+  const sigset_t set = StopSignals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  signals_ = signalfd(-1, &set, SFD_CLOEXEC);
+  requests_ = eventfd(0, EFD_CLOEXEC);
+}
+
+Termination::~Termination() {
+  close(signals_);
+  close(requests_);
+}
+
+void Termination::Request() {
+  const std::uint64_t one = 1;
+  if (write(requests_, &one, sizeof(one)) < 0) return;  // full: it has been said often enough
+}
+
+Termination::Reason Termination::Wait() {
+  std::array<pollfd, 2> entries = {{{.fd = signals_, .events = POLLIN, .revents = 0},
+                                    {.fd = requests_, .events = POLLIN, .revents = 0}}};
+  while (poll(entries.data(), entries.size(), -1) < 0 && errno == EINTR) {
+  }
+  Reason reason = Reason::kRequest;
+  signalfd_siginfo info{};
+  if (entries[0].revents != 0 && read(signals_, &info, sizeof(info)) > 0) {
+    signals_seen = 1;
+    reason = Reason::kSignal;
+  }
+  struct sigaction action{};
+  action.sa_handler = OnFurtherSignal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  const sigset_t set = StopSignals();
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  return reason;
+}
+
+}  // namespace pgw

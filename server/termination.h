@@ -1,0 +1,29 @@
+// Waits for the reason to stop: a signal, or a request from within. Knows nothing.
+#pragma once
+
+namespace pgw {
+
+// One per process. Construct it before the first thread: threads inherit the blocked signals.
+class Termination {
+ public:
+  enum class Reason : unsigned char { kSignal, kRequest };
+
+  // Blocks SIGINT and SIGTERM; ignores SIGPIPE.
+  Termination();
+  ~Termination();
+  Termination(const Termination&) = delete;
+  Termination& operator=(const Termination&) = delete;
+
+  // Makes Wait() return. Thread-safe; returns at once; further requests change nothing.
+  void Request();
+
+  // Blocks until there is a reason. From then on a second signal ends the process at once, with
+  // status 1.
+  Reason Wait();
+
+ private:
+  int signals_ = -1;   // signalfd
+  int requests_ = -1;  // eventfd
+};
+
+}  // namespace pgw
