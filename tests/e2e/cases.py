@@ -44,7 +44,8 @@ class Case:
 
 # Verbs that open a step. Everything else continues the step before it.
 VERBS = ("<", ">", ">>", "closed", "scrape", "has", "lacks", "json", "at", "from", "pause", "run", "exit", "stdout",
-         "stderr", "log", "nolog", "signal", "holds", "proto")
+         "stderr", "log", "nolog", "signal", "holds", "proto",
+         "families", "ordered")
 
 
 def read_file(path: pathlib.Path, side: str) -> list[Case]:

@@ -189,14 +189,25 @@ class Run:
         return self.server.scrape(headers)
 
     def _do_scrape(self, step: case_files.Step) -> None:
-        """The pushed lines, all of them and in order."""
+        """The pushed lines, all of them."""
         expected = (step.body or b"").decode("utf-8").split("\n")[:-1]
         keep = tuple({scrapes.line_name(line) for line in expected if 'job="' in line} - set(scrapes.BOOKKEEPING))
 
         def check() -> None:
             self.last = self._scrape(step.argument)
-            self._match_lines(expected, scrapes.pushed_lines(self.last, keep))
+            actual = scrapes.pushed_lines(self.last, keep)
+            self._match_lines(scrapes.canonical(expected), scrapes.canonical(actual))
         self._settled(check)
+
+    def _do_families(self, step: case_files.Step) -> None:
+        """The names of all pushed families in the order of the scrape."""
+        names = scrapes.family_names(scrapes.pushed_lines(self.server.scrape()))
+        _same("order of families", step.argument.split(), names)
+
+    def _do_ordered(self, step: case_files.Step) -> None:
+        """The samples of pushed families, exactly in this order."""
+        lines = [line for line in scrapes.pushed_lines(self.server.scrape()) if not line.startswith(("#", "push_"))]
+        _same("order of samples", (step.body or b"").decode().split("\n")[:-1], lines)
 
     def _match_lines(self, expected: list[str], actual: list[str]) -> None:
         shown = "expected:\n  " + "\n  ".join(expected) + "\ngot:\n  " + "\n  ".join(actual)

@@ -27,6 +27,36 @@ def pushed_lines(text: str, keep: tuple[str, ...] = ()) -> list[str]:
     return lines
 
 
+def canonical(lines: list[str]) -> list[str]:
+    """The lines in an order that leaves out what no reader may rely on: the order of families, and
+    that of the samples of one family. Kept is what matters: a family and a sample (with all its
+    buckets or quantiles) appear once and in one piece, headers first, lines of a sample in order."""
+    families: list[tuple[str, list[tuple[tuple, list[str]]]]] = []
+    implicit = ""
+    for line in lines:
+        if line.startswith("#"):
+            name, key = line_name(line), ()
+            if not families or name != families[-1][0]:
+                families.append((name, []))
+            implicit = {"histogram": "le", "summary": "quantile"}.get(line.rsplit(" ", 1)[1], "")
+        else:
+            key = (1, *(pair for pair in _LABEL.findall(split_sample(line)[0]) if pair[0] != implicit))
+        blocks = families[-1][1]
+        if not blocks or blocks[-1][0] != key:
+            blocks.append((key, []))
+        blocks[-1][1].append(line)
+    return [line for _, blocks in sorted(families, key=lambda family: family[0])
+            for _, block in sorted(blocks, key=lambda block: block[0]) for line in block]
+
+
+_LABEL = re.compile(r'("(?:[^"\\]|\\.)*"|\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def family_names(lines: list[str]) -> list[str]:
+    """Names in the order in which their TYPE lines appear."""
+    return [line_name(line) for line in lines if line.startswith("# TYPE ")]
+
+
 def split_sample(line: str) -> tuple[str, str]:
     """`name{labels}` and the value of a sample line."""
     series, _, value = line.rpartition(" ")
