@@ -117,7 +117,8 @@ class StoredLinesReader {
         const char* const begin = lexer_.p;
         while (Is(*lexer_.p, kMetricNameByte)) ++lexer_.p;
         label.name = {begin, static_cast<std::size_t>(lexer_.p - begin)};
-        if (!Take("=\"", "a label")) return false;
+        if (!Is(*begin, kMetricNameStart)) return Expected("a label");
+        if (!Take("=\"", "an equals sign and a quote")) return false;
         bound_begin_ = lexer_.p;
         if (!lexer_.ReadQuotedText(label.value)) return Expected("a label value");
         ++lexer_.p;

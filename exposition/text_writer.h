@@ -21,7 +21,12 @@ void AppendFamilyHeader(std::string_view name, const std::string_view* help, Met
 std::uint32_t AppendMetricLines(const FamilySet& set, const Family& family, const Metric& metric,
                                 Escaping escaping, std::string& out);
 
-// Appends `{a="b",c="d"}` without the closing brace and without le: the identity of a series.
+// No more bytes than AppendMetricLines can append. Labels are repeated on each line: a metric of
+// many points with long labels, which is small in protobuf, may not be affordable as text.
+std::size_t MetricLinesBytesMax(const FamilySet& set, const Family& family, const Metric& metric,
+                                Escaping escaping);
+
+// Appends `{a="b",c="d"` without the closing brace and without le: the identity of a series.
 // Empty if there are no labels.
 void AppendLabels(const FamilySet& set, const Metric& metric, Escaping escaping, std::string& out);
 
