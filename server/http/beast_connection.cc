@@ -1,5 +1,7 @@
 #include "server/http/beast_connection.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -158,6 +160,11 @@ SteadyTime Connection::CheckDeadline(SteadyTime now) {
   Run([&] {
     deadline_ = SteadyTime::max();
     const bool receiving = stage_ == Stage::kHead || stage_ == Stage::kBody;
+    if (outgoing_ != nullptr && ClientIsReading(*outgoing_)) {
+      AwaitClient(*outgoing_);
+      following = deadline_;
+      return;
+    }
     if (outgoing_ != nullptr || !receiving) return Close();
     const bool paused = paused_;
     Unpause();
@@ -218,7 +225,8 @@ void Connection::Settle(bool unread) {
       break;
     case Stage::kBody:
     case Stage::kDiscarding:
-      SetDeadline(limits().body_timeout);
+      // Whoever holds the reserve has to use it: the others wait behind it.
+      SetDeadline(incoming_->has_reserve ? limits().body_timeout / 4 : limits().body_timeout);
       break;
     default:
       break;
@@ -270,9 +278,9 @@ bool Connection::TakeGrant(std::size_t& size) {
   if (incoming.traits.content_length) {
     size = static_cast<std::size_t>(std::min<std::uint64_t>(size, incoming.remaining));
   }
-  if (!budget.Take(size)) {
+  if (!TryTake(size)) {
     budget.Wait();
-    if (!budget.Take(size)) {
+    if (!TryTake(size)) {
       paused_ = true;
       paused_place_ = thread_.paused().insert(thread_.paused().end(), this);
       return false;
@@ -281,6 +289,14 @@ bool Connection::TakeGrant(std::size_t& size) {
   }
   incoming.charged += size;
   return true;
+}
+
+bool Connection::TryTake(std::size_t size) {
+  BodyBudget& budget = thread_.engine().budget;
+  if (budget.Take(size)) return true;
+  if (!incoming_->has_reserve) incoming_->has_reserve = budget.ClaimReserve();
+  if (incoming_->has_reserve) budget.TakeAnyway(size);
+  return incoming_->has_reserve;
 }
 
 void Connection::Unpause() {
@@ -316,6 +332,7 @@ Incoming& Connection::EnsureIncoming() {
 void Connection::ReleaseIncoming() {
   if (incoming_ == nullptr) return;
   incoming_->body = ByteBuffer();
+  if (std::exchange(incoming_->has_reserve, false)) thread_.engine().budget.ReleaseReserve();
   SettleCharge();
   thread_.GiveBack(std::move(incoming_));
 }
@@ -637,8 +654,7 @@ void Connection::Flush() {
       outgoing_ = std::make_unique<Outgoing>();
       outgoing_->lead = output.substr(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
       outgoing_->segments = {outgoing_->lead};
-      outgoing_->timed = true;
-      SetDeadline(limits().response_timeout);
+      AwaitClient(*outgoing_);
       WaitWritable();
     }
   }
@@ -714,7 +730,7 @@ bool Connection::SendSegments(Outgoing& out) {
         Close();
         return false;
       }
-      if (!std::exchange(out.timed, true)) SetDeadline(limits().response_timeout);
+      if (!out.timed) AwaitClient(out);
       WaitWritable();
       return false;
     }
@@ -727,6 +743,22 @@ bool Connection::SendSegments(Outgoing& out) {
     if (sent > 0) out.segments[out.next_segment].remove_prefix(sent);
   }
   return true;
+}
+
+// A socket becomes writable when a good part of its buffer, which may be megabytes, is empty again.
+// A slow client makes progress long before: what counts is what it has acknowledged.
+void Connection::AwaitClient(Outgoing& out) {
+  out.timed = true;
+  if (ioctl(descriptor_.native_handle(), SIOCOUTQ, &out.unacknowledged) != 0) {
+    out.unacknowledged = 0;
+  }
+  SetDeadline(limits().response_timeout);
+}
+
+bool Connection::ClientIsReading(Outgoing& out) {
+  int unacknowledged = 0;
+  return out.timed && ioctl(descriptor_.native_handle(), SIOCOUTQ, &unacknowledged) == 0 &&
+         unacknowledged < out.unacknowledged;
 }
 
 void Connection::OnWritable() {

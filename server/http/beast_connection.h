@@ -27,6 +27,7 @@ struct Incoming {
   std::uint64_t remaining = 0;  // of a body with Content-Length
   ByteBuffer body;
   std::uint64_t charged = 0;  // to the budget
+  bool has_reserve = false;   // of the budget
 };
 
 // An answer that did not leave in one piece.
@@ -40,7 +41,8 @@ struct Outgoing {
   std::vector<std::string_view> pieces;
   std::vector<std::string_view> segments;  // what to send, the first one cut by what was sent
   std::size_t next_segment = 0;
-  bool timed = false;  // the deadline runs since the client took something last
+  bool timed = false;      // the deadline runs since the client took something last
+  int unacknowledged = 0;  // bytes in the kernel at that time
 };
 
 // Lives until it is closed and no operation of Asio or a worker refers to it; deletes itself then.
@@ -95,6 +97,7 @@ class Connection {
   // Input.
   void ReadSome();
   bool TakeGrant(std::size_t& size);
+  bool TryTake(std::size_t size);
   void SettleCharge();
   void Consume(std::string_view received);
   bool StepHead(std::string_view& in);
@@ -118,6 +121,8 @@ class Connection {
   void Flush();
   bool Pump();
   bool SendSegments(Outgoing& out);
+  void AwaitClient(Outgoing& out);
+  bool ClientIsReading(Outgoing& out);
   bool NextBatch(Outgoing& out);
   void Settle(bool unread);
   void Linger();

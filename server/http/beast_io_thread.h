@@ -46,7 +46,7 @@ struct Engine {
         options(the_options),
         clock(the_clock),
         log(the_log),
-        budget(the_options.limits.bodies_bytes_max),
+        budget(the_options.limits.bodies_bytes_max, the_options.limits.body_bytes_max),
         workers(std::max(1u, the_options.threads)) {}
 
   // Lets connections that wait for a share of the budget try again.

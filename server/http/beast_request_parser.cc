@@ -49,6 +49,7 @@ class Grammar final : public beast::http::basic_parser<true> {
   std::uint64_t body_bytes = 0;  // announced by chunk headers so far
   std::uint64_t body_bytes_max = 0;
   std::uint64_t overhead = 0;
+  std::size_t trailer_bytes = 0;
   bool too_large = false;
   bool out_of_memory = false;
 
@@ -59,7 +60,11 @@ class Grammar final : public beast::http::basic_parser<true> {
   void on_response_impl(int, BeastView, int, BeastError&) override {}
 
   void on_field_impl(Field field, BeastView name, BeastView value, BeastError& ec) override {
-    if (is_header_done()) return;  // a trailer: read, and forgotten
+    if (is_header_done()) {  // a trailer: read, and forgotten
+      trailer_bytes += name.size() + value.size();
+      if (trailer_bytes > kChunkLineMax) ec = beast::http::error::bad_chunk;
+      return;
+    }
     content_length_seen |= field == Field::content_length;
     // obs-fold: Beast either joins the lines in a buffer of its own, or skips an empty first one.
     const std::less<const char*> before;
@@ -84,7 +89,7 @@ class Grammar final : public beast::http::basic_parser<true> {
     // A chunk of a few bytes with a long extension costs the reader more than it brings.
     overhead += extensions.size() + 5;
     overhead -= std::min(overhead, 16 + std::min<std::uint64_t>(size, 1u << 20) * 2);
-    if (overhead > kChunkOverheadMax) {
+    if (overhead > kChunkOverheadMax || extensions.size() > kChunkLineMax) {
       ec = beast::http::error::bad_chunk;
       return;
     }

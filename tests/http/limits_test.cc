@@ -1,0 +1,403 @@
+// Slow, stalled and greedy clients. Limits are short here; nothing sleeps, everything waits for the
+// server to act.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "tests/http/test_server.h"
+
+namespace pgw::http::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+using Steady = std::chrono::steady_clock;
+
+// Sends a byte again and again until the server has had enough; returns what it said.
+std::string Drip(Client& client, std::string_view bytes, std::chrono::milliseconds interval) {
+  std::atomic<bool> done{false};
+  std::thread dripping([&] {
+    for (std::size_t i = 0; !done && client.Send(bytes.substr(i % bytes.size(), 1)); ++i) {
+      std::this_thread::sleep_for(interval);
+    }
+  });
+  const std::string answer = client.ReadToEnd();
+  done = true;
+  dripping.join();
+  return answer;
+}
+
+TEST(HeaderTimeoutTest, Answers408ToAHeaderThatNeverEnds) {
+  ServerOptions options;
+  options.limits.header_timeout = 60ms;
+  TestServer server(options);
+  Client client = server.Connect();
+  const auto start = Steady::now();
+  client.Send("GET / HTTP/1.1\r\nHost: h\r\nA: ");
+  const std::string answer = client.ReadToEnd();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 Request Timeout\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
+  EXPECT_GE(Steady::now() - start, 60ms);
+  EXPECT_THAT(server.handler().seen(), IsEmpty());
+}
+
+TEST(HeaderTimeoutTest, IsNotProlongedByDripping) {
+  ServerOptions options;
+  options.limits.header_timeout = 80ms;
+  TestServer server(options);
+  Client client = server.Connect();
+  client.Send("GET / HTTP/1.1\r\nHost: h\r\nA: ");
+  EXPECT_THAT(Drip(client, "a", 5ms), StartsWith("HTTP/1.1 408 "));
+}
+
+TEST(HeaderTimeoutTest, ClosesAConnectionThatNeverSaysAnything) {
+  ServerOptions options;
+  options.limits.header_timeout = 30ms;
+  TestServer server(options);
+  Client client = server.Connect();
+  EXPECT_EQ(client.ReadToEnd(), "");
+}
+
+TEST(HeaderTimeoutTest, CanBeSwitchedOff) {
+  ServerOptions options;
+  options.limits.header_timeout = 0ms;
+  options.limits.idle_timeout = 20ms;  // makes the scan look every few milliseconds
+  TestServer server(options);
+  Client slow = server.Connect();
+  slow.Send("GET / HTTP/1.1\r\nHost: h\r\n");
+  Client idle = server.Connect();
+  EXPECT_TRUE(idle.IsClosedByServer());
+  slow.Send("\r\n");
+  EXPECT_THAT(slow.ReadResponse(), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(BodyTimeoutTest, Answers408ToABodyWithoutProgress) {
+  ServerOptions options;
+  options.limits.body_timeout = 50ms;
+  TestServer server(options);
+  for (const char* framing : {"Content-Length: 10", "Transfer-Encoding: chunked"}) {
+    const std::string answer =
+        server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\n" + std::string(framing) + "\r\n\r\n5\r\nhe");
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 Request Timeout\r\n"));
+  }
+  EXPECT_THAT(server.handler().seen(), IsEmpty());
+}
+
+TEST(BodyTimeoutTest, IsProlongedByProgress) {
+  ServerOptions options;
+  options.limits.body_timeout = 60ms;
+  options.limits.header_timeout = 60ms;
+  TestServer server(options);
+  Client client = server.Connect();
+  client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\nConnection: close\r\n\r\n");
+  const auto start = Steady::now();
+  for (int i = 0; i < 20; ++i) {
+    std::this_thread::sleep_for(10ms);
+    ASSERT_TRUE(client.Send("x"));
+  }
+  EXPECT_GT(Steady::now() - start, 120ms);
+  EXPECT_THAT(client.ReadToEnd(), EndsWith(std::string(20, 'x')));
+}
+
+TEST(BodyTimeoutTest, ClosesWhenTheRestOfAnAnsweredBodyDoesNotCome) {
+  ServerOptions options;
+  options.limits.body_timeout = 40ms;
+  TestServer server(options);
+  server.handler().on_header = [](const Request&) { return Response::PlainError(404, "no"); };
+  const std::string answer =
+      server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhe");
+  EXPECT_THAT(answer, EndsWith("\r\n\r\nno\n"));
+}
+
+TEST(IdleTimeoutTest, ClosesBetweenRequests) {
+  ServerOptions options;
+  options.limits.idle_timeout = 40ms;
+  TestServer server(options);
+  Client client = server.Connect();
+  client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(client.ReadToEnd(), EndsWith("Content-Length: 0\r\n\r\n"));
+}
+
+TEST(ResponseTimeoutTest, ClosesOnAClientThatReadsNothing) {
+  ServerOptions options;
+  options.limits.response_timeout = 60ms;
+  TestServer server(options);
+  server.handler().on_request = [](const Request&) {
+    Response response;
+    response.body.assign(16u << 20, 'x');
+    return response;
+  };
+  Client client = server.Connect(4096);
+  client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  // Nothing is read until the server has given up: then what is in flight, and no more.
+  Client witness = server.Connect();
+  witness.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  witness.ReadUntil("\r\n\r\n");
+  std::this_thread::sleep_for(200ms);
+  std::size_t total = 0;
+  for (std::string some = client.ReadSome(65536); !some.empty(); some = client.ReadSome(65536)) {
+    total += some.size();
+  }
+  EXPECT_LT(total, 16u << 20);
+}
+
+TEST(ResponseTimeoutTest, IsProlongedByProgress) {
+  ServerOptions options;
+  options.limits.response_timeout = 250ms;
+  TestServer server(options);
+  server.handler().on_request = [](const Request&) {
+    Response response;
+    response.body.assign(12u << 20, 'x');
+    response.close = true;
+    return response;
+  };
+  Client client = server.Connect(16 * 1024);
+  client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  std::size_t total = 0;
+  for (int pause = 0;; ++pause) {
+    if (pause < 20) std::this_thread::sleep_for(25ms);
+    const std::string some = client.ReadSome(600'000);
+    if (some.empty()) break;
+    total += some.size();
+  }
+  EXPECT_GT(total, 12u << 20);
+}
+
+TEST(BodySizeTest, Answers413ByTheLengthAlone) {
+  ServerOptions options;
+  options.limits.body_bytes_max = 1000;
+  TestServer server(options);
+  const std::string answer =
+      server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 413 Request Entity Too Large\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\nrequest body too large: more than 1000 bytes\n"));
+}
+
+TEST(BodySizeTest, AcceptsExactlyTheLimit) {
+  ServerOptions options;
+  options.limits.body_bytes_max = 1000;
+  TestServer server(options);
+  const std::string body(1000, 'x');
+  EXPECT_THAT(server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\nConnection: "
+                              "close\r\n\r\n" +
+                              body),
+              EndsWith(body));
+  EXPECT_THAT(server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: "
+                              "chunked\r\nConnection: close\r\n\r\n3e8\r\n" +
+                              body + "\r\n0\r\n\r\n"),
+              EndsWith(body));
+}
+
+TEST(BodySizeTest, Answers413ToTheChunkThatIsTooMuch) {
+  ServerOptions options;
+  options.limits.body_bytes_max = 1000;
+  TestServer server(options);
+  for (const char* last : {"2\r\n", "ffffffffffffffff\r\n", "7fffffff\r\n"}) {
+    const std::string answer =
+        server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3e7\r\n" +
+                        std::string(999, 'x') + "\r\n" + last);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 413 ")) << last;
+  }
+  EXPECT_THAT(server.handler().seen(), IsEmpty());
+}
+
+TEST(BodySizeTest, LetsTheClientOfARefusedUploadReadTheAnswer) {
+  ServerOptions options;
+  options.limits.body_bytes_max = 1000;
+  TestServer server(options);
+  for (int i = 0; i < 20; ++i) {
+    Client client = server.Connect();
+    client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5000000\r\n\r\n");
+    client.Send(std::string(5'000'000, 'x'));  // would be answered by a reset without lingering
+    EXPECT_THAT(client.ReadToEnd(), StartsWith("HTTP/1.1 413 "));
+  }
+}
+
+TEST(BodySizeTest, TakesLargeBodiesWhole) {
+  TestServer server;
+  std::string body(9'000'000, 'x');
+  for (std::size_t i = 0; i < body.size(); i += 997) body[i] = static_cast<char>('a' + i % 23);
+  Client client = server.Connect();
+  client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n" + body +
+              "GET /next HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  const std::string answers = client.ReadToEnd();
+  EXPECT_TRUE(BodyOf(answers).starts_with(body));
+  EXPECT_EQ(Count(answers, "HTTP/1.1 200 OK"), 2u);
+}
+
+TEST(OffloadTest, HandlesLargeBodiesOffTheIoThread) {
+  ServerOptions options;
+  options.threads = 1;
+  options.offload_body_bytes = 1000;
+  TestServer server(options);
+  Mutex mutex;
+  mutex.Lock();
+  server.handler().on_request = [&](const Request& request) {
+    if (request.has_body) {  // occupies its thread until the other request is answered
+      const MutexLock lock(mutex);
+    }
+    Response response;
+    response.body = request.target;
+    return response;
+  };
+  Client large = server.Connect();
+  large.Send("PUT /large HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" +
+             std::string(1000, 'x') + "GET /pipelined HTTP/1.1\r\nHost: h\r\n\r\n");
+  Client small = server.Connect();
+  small.Send("GET /small HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(small.ReadResponse(), EndsWith("/small"));
+  mutex.Unlock();
+  EXPECT_THAT(large.ReadResponse(), EndsWith("/large"));
+  EXPECT_THAT(large.ReadResponse(), EndsWith("/pipelined"));
+}
+
+TEST(OffloadTest, SurvivesAClientThatLeavesMeanwhile) {
+  ServerOptions options;
+  options.threads = 1;
+  options.offload_body_bytes = 1;
+  TestServer server(options);
+  for (int i = 0; i < 50; ++i) {
+    Client client = server.Connect();
+    client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody");
+    if (i % 2 == 0) client.Close();
+  }
+  Client client = server.Connect();
+  client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nlast");
+  EXPECT_THAT(client.ReadResponse(), EndsWith("last"));
+}
+
+TEST(BodyBudgetTest, StopsReadingAndAnswers503WhenNothingProgresses) {
+  ServerOptions options;
+  options.limits.bodies_bytes_max = 256 * 1024;
+  options.limits.body_timeout = 150ms;
+  TestServer server(options);
+  std::vector<Client> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(server.Connect());
+    clients.back().Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 200000\r\n\r\n");
+    clients.back().Send(std::string(100'000, 'x'));  // 400 KB of 256 KB together
+  }
+  std::size_t overloaded = 0;
+  for (Client& client : clients) {
+    const std::string answer = client.ReadToEnd();
+    if (answer.starts_with("HTTP/1.1 503 Service Unavailable\r\n")) {
+      ++overloaded;
+      EXPECT_THAT(answer, HasSubstr("Retry-After: 1\r\n"));
+      EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
+    } else {
+      EXPECT_THAT(answer, StartsWith("HTTP/1.1 408 "));
+    }
+  }
+  EXPECT_GE(overloaded, 1u);
+  EXPECT_THAT(server.handler().seen(), IsEmpty());
+}
+
+TEST(BodyBudgetTest, GoesOnWhenMemoryComesBack) {
+  ServerOptions options;
+  options.threads = 2;
+  options.limits.bodies_bytes_max = 1'000'000;
+  TestServer server(options);
+  // The first ones hold most of it; the others have to wait for them.
+  std::vector<Client> holders;
+  for (int i = 0; i < 3; ++i) {
+    holders.push_back(server.Connect());
+    holders.back().Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 300001\r\n\r\n" +
+                        std::string(300'000, 'x'));
+  }
+  std::vector<std::thread> waiting;
+  std::atomic<int> answered{0};
+  for (int i = 0; i < 6; ++i) {
+    waiting.emplace_back([&] {
+      Client client = server.Connect();
+      client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 500000\r\n\r\n");
+      client.Send(std::string(500'000, 'y'));
+      if (client.ReadResponse().starts_with("HTTP/1.1 200 OK")) ++answered;
+    });
+  }
+  for (Client& holder : holders) holder.Send("x");
+  for (Client& holder : holders) {
+    EXPECT_THAT(holder.ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
+  }
+  for (std::thread& thread : waiting) thread.join();
+  EXPECT_EQ(answered, 6);
+}
+
+TEST(BodyBudgetTest, RefusesWhatCouldNeverFit) {
+  ServerOptions options;
+  options.limits.bodies_bytes_max = 1000;
+  TestServer server(options);
+  EXPECT_THAT(server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n"),
+              StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+                              "3e9\r\n"),
+              StartsWith("HTTP/1.1 413 "));
+}
+
+// ---- Many at once ----
+
+TEST(StalledClientsTest, DoNotDelayOthers) {
+  RaiseOpenFilesLimit();
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  // Both ends of a connection are in this process.
+  const std::size_t stalled_count = limit.rlim_cur == RLIM_INFINITY
+                                        ? 2000
+                                        : std::min<std::size_t>(2000, limit.rlim_cur / 2 - 200);
+  TestServer server;
+  std::vector<Client> stalled;
+  for (std::size_t i = 0; i < stalled_count; ++i) {
+    stalled.push_back(server.Connect());
+    ASSERT_TRUE(stalled.back().Send(
+        i % 2 == 0 ? "PUT /metrics/job/a HTTP/1.1\r\nHost: h\r\nContent-Le"
+                   : "PUT /metrics/job/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nhalf"));
+  }
+  const auto start = Steady::now();
+  for (int i = 0; i < 50; ++i) {
+    Client client = server.Connect();
+    client.Send("PUT /metrics/job/b HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\na 1\n");
+    ASSERT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
+  }
+  EXPECT_LT(Steady::now() - start, 2s);
+  EXPECT_EQ(server.handler().seen().size(), 50u);
+  // The stalled ones are as alive as before.
+  stalled[1].Send(std::string(996, 'x'));
+  EXPECT_THAT(stalled[1].ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
+}
+
+TEST(ManyClientsTest, GetTheirOwnAnswersFromSeveralThreads) {
+  ServerOptions options;
+  options.threads = 3;
+  options.offload_body_bytes = 3000;
+  TestServer server(options);
+  server.address();
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      Client client = server.Connect();
+      for (int i = 0; i < 100; ++i) {
+        const std::string body(static_cast<std::size_t>((t * 100 + i) * 37 % 5000),
+                               static_cast<char>('a' + t));
+        client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) +
+                    "\r\n\r\n" + body);
+        if (BodyOf(client.ReadResponse()) == body) ++good;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 800);
+}
+
+}  // namespace
+}  // namespace pgw::http::testing
