@@ -122,6 +122,10 @@ class ConfigBuilder {
       if (flag.kind == Kind::kRepeatable || Given(flag.name)) continue;
       if (Status status = Check(flag.name, values_[flag.name]); !status) return status.error();
     }
+    for (const std::string_view name : {"web.config.file", "persistence.file"}) {
+      if (Value(name).empty()) continue;
+      return InvalidArgument("--" + std::string(name) + " is not available in this version");
+    }
     config_.systemd_socket = IsOn("web.systemd-socket");
     config_.enable_lifecycle = IsOn("web.enable-lifecycle");
     config_.enable_admin_api = IsOn("web.enable-admin-api");
@@ -152,10 +156,6 @@ class ConfigBuilder {
     if (name == "web.max-body-bytes") return TakeBytes(value, config_.limits.body_bytes_max);
     if (name == "web.max-inflight-body-bytes") {
       return TakeBytes(value, config_.limits.bodies_bytes_max);
-    }
-    const bool later = name == "web.config.file" || name == "persistence.file";
-    if (later && !value.empty()) {
-      return InvalidArgument("--" + std::string(name) + " is not available in this version");
     }
     return {};
   }

@@ -102,8 +102,9 @@ std::variant<GroupKey, Response> Gateway::GroupOf(const RouteMatch& match) {
   const auto& failure = std::get<GroupingFailure>(parsed);
   switch (failure.part) {
     case GroupingFailure::Part::kJobEncoding:
-      log_.Debug("invalid base64 encoding in job name",
-                 {{"job", std::string_view(match.job)}, {"err", std::string_view(failure.reason)}});
+      log_.Debug(
+          "invalid base64 encoding in job name",
+          {{"job", std::string_view(failure.job)}, {"err", std::string_view(failure.reason)}});
       break;
     case GroupingFailure::Part::kLabels:
       log_.Debug("failed to parse URL", {{"url", std::string_view(match.rest)},

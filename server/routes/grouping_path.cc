@@ -75,6 +75,10 @@ Result<Labels> ParseLabels(std::string_view labels, NameValidation validation) {
   return result;
 }
 
+GroupingFailure BadLabels(const Error& error) {
+  return {GroupingFailure::Part::kLabels, error.message, error.message, {}};
+}
+
 }  // namespace
 
 Base64Text DecodeBase64(std::string_view text) {
@@ -111,20 +115,19 @@ std::variant<GroupKey, GroupingFailure> ParseGroupingPath(std::string_view job, 
   if (job_is_base64) {
     Base64Text text = DecodeBase64(job);
     if (text.error) {
-      return GroupingFailure{
-          Part::kJobEncoding,
-          "invalid base64 encoding in job name " + GoQuote(text.decoded) + ": " + *text.error,
-          *text.error};
+      std::string message = "invalid base64 encoding in job name " + GoQuote(text.decoded) + ": ";
+      message.append(*text.error);
+      return GroupingFailure{Part::kJobEncoding, std::move(message), *text.error, text.decoded};
     }
     job_name = std::move(text.decoded);
   }
   Result<Labels> pairs = ParseLabels(labels, validation);
-  if (!pairs) return GroupingFailure{Part::kLabels, pairs.error().message, pairs.error().message};
-  if (job_name.empty()) return GroupingFailure{Part::kJobMissing, "job name is required", {}};
+  if (!pairs) return BadLabels(pairs.error());
+  if (job_name.empty()) return GroupingFailure{Part::kJobMissing, "job name is required", {}, {}};
   // Last, so that it wins over a pair named job.
   pairs->emplace_back("job", std::move(job_name));
   Result<GroupKey> key = GroupKey::Make(std::move(*pairs));
-  if (!key) return GroupingFailure{Part::kLabels, key.error().message, key.error().message};
+  if (!key) return BadLabels(key.error());
   return std::move(*key);
 }
 

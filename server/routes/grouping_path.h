@@ -28,6 +28,7 @@ struct GroupingFailure {
   Part part = Part::kLabels;
   std::string message;  // complete, for the client
   std::string reason;   // for the log
+  std::string job;      // for the log: what could be decoded of it
 };
 
 // `job` and `labels` as RouteMatch has them: decoded, labels with their leading slash.

@@ -157,25 +157,25 @@ std::string EncodePath(std::string_view decoded) {
 Router::Router(const RouterOptions& options)
     : job_stem_(options.prefix + "/metrics/job/"), api_root_(options.prefix + "/api/v1/") {
   const std::string& p = options.prefix;
+  main_ = {
+      {"GET", Shape::kExact, options.telemetry_path, RouteId::kScrape},
+      {"GET", Shape::kExact, p + "/-/healthy", RouteId::kHealthy},
+      {"GET", Shape::kExact, p + "/-/ready", RouteId::kReady},
+      {"GET", Shape::kExact, p + "/", RouteId::kStatusPage},
+      {"GET", Shape::kExact, p + "/status", RouteId::kStatusPage},
+      {"GET", Shape::kSubtree, p + "/static/", RouteId::kStatic},
+      {"GET", Shape::kSubtree, p + "/debug/pprof/", RouteId::kPprof},
+      {"PUT", Shape::kExact, p + "/-/quit", RouteId::kQuit},
+      {"POST", Shape::kExact, p + "/-/quit", RouteId::kQuit},
+      // Never behind the prefix, as upstream has it.
+      {"GET", Shape::kExact, "/-/quit", RouteId::kQuitExplanation},
+  };
   const std::string job64 = p + "/metrics/job@base64/";
   for (const auto& [method, id] :
        {std::pair{"PUT", RouteId::kPush}, {"POST", RouteId::kPush}, {"DELETE", RouteId::kDelete}}) {
     main_.push_back({method, Shape::kJob, job_stem_, id});
     main_.push_back({method, Shape::kJob, job64, id, true});
   }
-  main_.insert(main_.end(), {
-                                {"GET", Shape::kExact, options.telemetry_path, RouteId::kScrape},
-                                {"GET", Shape::kExact, p + "/-/healthy", RouteId::kHealthy},
-                                {"GET", Shape::kExact, p + "/-/ready", RouteId::kReady},
-                                {"GET", Shape::kExact, p + "/", RouteId::kStatusPage},
-                                {"GET", Shape::kExact, p + "/status", RouteId::kStatusPage},
-                                {"GET", Shape::kSubtree, p + "/static/", RouteId::kStatic},
-                                {"GET", Shape::kSubtree, p + "/debug/pprof/", RouteId::kPprof},
-                                {"PUT", Shape::kExact, p + "/-/quit", RouteId::kQuit},
-                                {"POST", Shape::kExact, p + "/-/quit", RouteId::kQuit},
-                                // Never behind the prefix, as upstream has it.
-                                {"GET", Shape::kExact, "/-/quit", RouteId::kQuitExplanation},
-                            });
   api_ = {
       {"GET", Shape::kExact, api_root_ + "status", RouteId::kApiStatus},
       {"GET", Shape::kExact, api_root_ + "metrics", RouteId::kApiMetrics},
