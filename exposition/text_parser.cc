@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,54 +14,15 @@
 #include <utility>
 #include <vector>
 
-#include "exposition/hash_index.h"
-#include "exposition/keyed_hash.h"
+#include "exposition/family_table.h"
+#include "exposition/label_names.h"
 #include "exposition/quote.h"
+#include "exposition/sample_value.h"
 #include "exposition/series_finder.h"
 #include "exposition/text_lexer.h"
 
 namespace pgw {
 namespace {
-
-constexpr std::string_view kBucketLabel = "le";
-constexpr std::string_view kQuantileLabel = "quantile";
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kTwoTo64 = 18446744073709551616.0;
-
-// What a line's name says beyond its family.
-enum class Part : std::uint8_t { kNone, kBucket, kSum, kCount };
-constexpr std::size_t kPartCount = 4;
-
-constexpr std::string_view Suffix(Part part) {
-  switch (part) {
-    case Part::kNone:
-      return "";
-    case Part::kBucket:
-      return "_bucket";
-    case Part::kSum:
-      return "_sum";
-    case Part::kCount:
-      return "_count";
-  }
-  return "";
-}
-
-// The part that `name` would be of the family without the suffix, or kNone.
-Part SuffixPart(std::string_view name) {
-  for (const Part part : {Part::kBucket, Part::kSum, Part::kCount}) {
-    if (name.size() > Suffix(part).size() && name.ends_with(Suffix(part))) return part;
-  }
-  return Part::kNone;
-}
-
-bool IsHistogram(MetricType type) {
-  return type == MetricType::kHistogram || type == MetricType::kGaugeHistogram;
-}
-
-// Whether lines of a family of this type may carry this part.
-bool HasPart(MetricType type, Part part) {
-  return IsHistogram(type) || (type == MetricType::kSummary && part != Part::kBucket);
-}
 
 std::optional<MetricType> ParseTypeLineName(std::string_view text) {
   static constexpr struct {
@@ -87,37 +47,6 @@ std::optional<MetricType> ParseTypeLineName(std::string_view text) {
   return std::nullopt;
 }
 
-// Negative zero prints as 0 and would come back without its sign.
-bool IsNegativeZero(const Number& number) {
-  return number.token().empty() && number.value() == 0 && std::signbit(number.value());
-}
-
-// The following look at the text where there is one: it is canonical.
-
-bool IsNan(const Number& number) {
-  return number.token().empty() ? std::isnan(number.value()) : number.token() == "NaN";
-}
-
-bool IsPositiveInfinity(const Number& number) {
-  return number.token().empty() ? number.value() == kInfinity : number.token() == "+Inf";
-}
-
-bool IsNegative(const Number& number) {
-  return number.token().empty() ? number.value() < 0 : number.token()[0] == '-';
-}
-
-// Whether it is one for upstream, which converts counts to 64 bits. REQUIRES: !IsNegative(number).
-bool IsInteger(const Number& number) {
-  const std::string_view token = number.token();
-  if (!token.empty() && token.find_first_not_of("0123456789") == token.npos) return true;
-  const double value = number.value();
-  return value < kTwoTo64 && std::trunc(value) == value;
-}
-
-Number WithoutZeroSign(const Number& number) {
-  return IsNegativeZero(number) ? Number(0.0) : number;
-}
-
 // One use, for one body.
 //
 // Two things make it fast. Most lines share their name with the line before, so the current family
@@ -126,23 +55,11 @@ Number WithoutZeroSign(const Number& number) {
 class TextParser {
  public:
   TextParser(NameValidation validation, FamilySet& out)
-      : validation_(validation), out_(out), lexer_(out), series_(out) {}
+      : validation_(validation), out_(out), lexer_(out), families_(out), series_(out) {}
 
   Status Parse(std::string_view body);
 
  private:
-  // What is known of a family beside what the set says.
-  struct FamilyState {
-    bool has_type = false;
-    bool bare_name = false;  // legacy-valid, so that it may stand unquoted
-  };
-
-  // The label that histograms and summaries consume.
-  struct Bound {
-    bool present = false;
-    Number number;
-  };
-
   // `message` about the line that begins or is under way behind `text`.
   static Error ErrorBehind(std::string_view text, const std::string& message) {
     const auto line = 1 + std::count(text.begin(), text.end(), '\n');
@@ -162,10 +79,8 @@ class TextParser {
   // Families.
   bool TakeCurrentFamily();
   bool ResolveFamily(const NameToken& name);
-  std::uint32_t FindFamily(std::string_view name, std::uint64_t hash) const;
-  void EnterFamily(std::uint32_t family, Part part);
+  void EnterFamily(std::uint32_t family, bool bare_name);
   void LeaveFamily();
-  void FixType();
 
   // Labels.
   bool TakeRepeatedBucketPrefix();
@@ -179,7 +94,6 @@ class TextParser {
   bool ReviewEarlyLabels();
   bool CheckLabelName(const NameToken& name);
   bool OpenLabelValue();
-  bool IsDuplicateLabel(std::string_view name);
   bool FailDuplicateLabel();
   bool SetBound(std::string_view text);
   void ChooseMetric();
@@ -187,35 +101,31 @@ class TextParser {
   // Values.
   bool ReadValue(Number& value);
   bool SetValue(const Number& value);
-  bool SetSummaryValue(const Number& value);
-  bool SetHistogramValue(const Number& value);
-
-  void MarkHistogramsBeyondLines();
-  void DropEmptyFamilies();
 
   // Empty while a braced line has not given its name.
   std::string_view FamilyName() const {
     return family_ == kNoIndex ? std::string_view() : out_.families[family_].name;
   }
-  std::size_t LabelCount() const { return out_.labels.size() - labels_begin_; }
+  // The labels of the current line.
+  std::span<const Label> Labels() const {
+    return std::span<const Label>(out_.labels).subspan(labels_begin_);
+  }
+  bool IsBound(std::string_view label) const {
+    return !bound_label_.empty() && label == bound_label_;
+  }
 
   const NameValidation validation_;
   FamilySet& out_;
   TextLexer lexer_;
+  FamilyTable families_;
   SeriesFinder series_;
-
-  HashIndex families_;  // by name
-  std::vector<FamilyState> states_;
-  // Whether there is a family whose own name ends like a part: only then may such a name of a
-  // histogram's line mean anything but the histogram.
-  bool has_family_named_like_[kPartCount] = {};
 
   // The family of the current line; it outlives the line.
   std::uint32_t family_ = kNoIndex;
   MetricType type_ = MetricType::kUntyped;
   std::string_view bound_label_;  // le, quantile or nothing: what this type consumes
   std::string_view bare_name_;    // the family's name if it may stand unquoted, else empty
-  Part part_ = Part::kNone;
+  SamplePart part_ = SamplePart::kNone;
 
   // The metric of the current line. Histograms and summaries: of the family's last line.
   std::uint32_t metric_ = kNoIndex;
@@ -223,8 +133,7 @@ class TextParser {
 
   // Labels of the current line, before they are given to a metric.
   std::size_t labels_begin_ = 0;
-  HashIndex label_names_;  // of the current line, if it has many labels
-  bool label_names_used_ = false;
+  LabelNames label_names_;
 
   // The labels of the line before, as a guess at the names of this one's.
   std::size_t known_first_ = 0;
@@ -256,8 +165,8 @@ Status TextParser::Parse(std::string_view body) {
     return ErrorBehind(lines, ended ? "unexpected end of input stream" : lexer_.error());
   }
 
-  MarkHistogramsBeyondLines();
-  DropEmptyFamilies();
+  MarkHistogramsWithoutInfinity(out_);
+  std::erase_if(out_.families, [](const Family& family) { return family.metric_count == 0; });
   return {};
 }
 
@@ -299,18 +208,15 @@ bool TextParser::ParseComment() {
     return true;
   }
   lexer_.SkipBlanks();
-  if (!TakeCurrentFamily()) {
-    NameToken name;
-    if (!lexer_.ReadMetricName(name)) return false;
-    if (*lexer_.p == '\n') {
-      ++lexer_.p;
-      return true;
-    }
-    if (!Is(*lexer_.p, kBlank)) return lexer_.Fail("invalid metric name in comment");
-    if (!ResolveFamily(name)) return false;
-  } else if (!Is(*lexer_.p, kBlank)) {
-    return lexer_.Fail("invalid metric name in comment");
+  NameToken name;
+  const bool is_current = TakeCurrentFamily();
+  if (!is_current && !lexer_.ReadMetricName(name)) return false;
+  if (*lexer_.p == '\n') {
+    ++lexer_.p;
+    return true;
   }
+  if (!Is(*lexer_.p, kBlank)) return lexer_.Fail("invalid metric name in comment");
+  if (!is_current && !ResolveFamily(name)) return false;
   lexer_.SkipBlanks();
   if (*lexer_.p != '\n' && !(is_help ? ParseHelp() : ParseType())) return false;
   ++lexer_.p;
@@ -328,7 +234,7 @@ bool TextParser::ParseHelp() {
 
 bool TextParser::ParseType() {
   Family& family = out_.families[family_];
-  if (states_[family_].has_type) {
+  if (families_.HasType(family_)) {
     return lexer_.Fail("second TYPE line for metric name " + GoQuote(family.name) +
                        ", or TYPE reported after samples");
   }
@@ -336,8 +242,8 @@ bool TextParser::ParseType() {
   const std::optional<MetricType> type = ParseTypeLineName(rest);
   if (!type) return lexer_.FailQuoting("unknown metric type ", rest);
   family.type = *type;
-  states_[family_].has_type = true;
-  EnterFamily(family_, part_);
+  families_.FixType(family_);
+  EnterFamily(family_, !bare_name_.empty());
   return true;
 }
 
@@ -350,7 +256,7 @@ bool TextParser::ParseSample() {
     if (name.text.empty()) return lexer_.Fail("invalid metric name");
     if (!ResolveFamily(name)) return false;
   }
-  FixType();
+  families_.FixType(family_);
   lexer_.SkipBlanks();
   bound_.present = false;
   if (TakeRepeatedLabels()) return FinishSample();
@@ -415,18 +321,18 @@ bool TextParser::TakeCurrentFamily() {
   const char* const behind = lexer_.p + bare_name_.size();
   if (*behind == '{' || *behind == ' ') {
     lexer_.p = behind;
-    part_ = Part::kNone;
+    part_ = SamplePart::kNone;
     return true;
   }
   if (*behind != '_') return false;
   const char* const name = lexer_.p;
   lexer_.p = behind;
-  for (const Part part : {Part::kBucket, Part::kSum, Part::kCount}) {
+  for (const SamplePart part : kSuffixedParts) {
     const std::string_view suffix = Suffix(part);
     if (!lexer_.StartsWith(suffix)) continue;
     const char next = behind[suffix.size()];
     if ((next != '{' && next != ' ') || !HasPart(type_, part)) break;
-    if (has_family_named_like_[static_cast<std::size_t>(part)]) break;
+    if (families_.HasFamilyNamedLike(part)) break;
     lexer_.p = behind + suffix.size();
     part_ = part;
     return true;
@@ -435,49 +341,26 @@ bool TextParser::TakeCurrentFamily() {
   return false;
 }
 
-// Makes the family that `name` belongs to the current one; creates it if need be.
+// Makes the family that `name` belongs to the current one.
 bool TextParser::ResolveFamily(const NameToken& name) {
-  if (!name.bare && !IsValidMetricName(name.text, validation_)) {
+  if (name.text.empty() || (!name.bare && !IsValidMetricName(name.text, validation_))) {
     return lexer_.FailQuoting("invalid metric name ", name.text);
   }
-  if (name.text.empty()) return lexer_.FailQuoting("invalid metric name ", name.text);
-  const std::uint64_t hash = KeyedHash(name.text);
-  if (const std::uint32_t exact = FindFamily(name.text, hash); exact != kNoIndex) {
-    EnterFamily(exact, Part::kNone);
-    return true;
-  }
-  const Part part = SuffixPart(name.text);
-  if (part != Part::kNone) {
-    const std::string_view stem = name.text.substr(0, name.text.size() - Suffix(part).size());
-    const std::uint32_t owner = FindFamily(stem, KeyedHash(stem));
-    if (owner != kNoIndex && HasPart(out_.families[owner].type, part)) {
-      EnterFamily(owner, part);
-      return true;
-    }
-    has_family_named_like_[static_cast<std::size_t>(part)] = true;
-  }
-  const auto created = static_cast<std::uint32_t>(out_.families.size());
-  out_.families.emplace_back().name = name.text;
-  states_.push_back({.has_type = false, .bare_name = name.bare || IsLegacyMetricName(name.text)});
-  families_.Insert(hash, created);
-  EnterFamily(created, Part::kNone);
+  const FamilyTable::Member member = families_.Resolve(name.text);
+  EnterFamily(member.family, name.bare);
+  part_ = member.part;
   return true;
 }
 
-std::uint32_t TextParser::FindFamily(std::string_view name, std::uint64_t hash) const {
-  return families_.Find(hash, [&](std::uint32_t i) { return out_.families[i].name == name; });
-}
-
-void TextParser::EnterFamily(std::uint32_t family, Part part) {
-  part_ = part;
-  if (family == family_ && type_ == out_.families[family].type) return;
-  LeaveFamily();
-  family_ = family;
-  type_ = out_.families[family].type;
-  bound_label_ = type_ == MetricType::kSummary ? kQuantileLabel
-                 : IsHistogram(type_)          ? kBucketLabel
-                                               : std::string_view();
-  bare_name_ = states_[family].bare_name ? out_.families[family].name : std::string_view();
+void TextParser::EnterFamily(std::uint32_t family, bool bare_name) {
+  const Family& entered = out_.families[family];
+  if (family != family_ || entered.type != type_) {
+    LeaveFamily();
+    family_ = family;
+    type_ = entered.type;
+    bound_label_ = BoundLabel(type_);
+  }
+  if (bare_name) bare_name_ = entered.name;
 }
 
 void TextParser::LeaveFamily() {
@@ -491,9 +374,6 @@ void TextParser::LeaveFamily() {
   has_labels_text_ = false;
 }
 
-// The first sample settles the type.
-void TextParser::FixType() { states_[family_].has_type = true; }
-
 // --- Labels ---
 
 // A further bucket or quantile of the current metric: takes everything before the value.
@@ -502,7 +382,7 @@ bool TextParser::TakeRepeatedBucketPrefix() {
   const char* const line = lexer_.p;
   lexer_.p += bucket_prefix_.size();
   if (TakeBound({})) {
-    part_ = Part::kNone;
+    part_ = SamplePart::kNone;
     return true;
   }
   lexer_.p = line;
@@ -573,7 +453,7 @@ bool TextParser::ParseLabels(const char* line, bool braced) {
     const char* const value_begin = lexer_.p;
     std::string_view value;
     if (!lexer_.ReadLabelValue(value)) return false;
-    if (!bound_label_.empty() && name == bound_label_) {
+    if (IsBound(name)) {
       if (!SetBound(value)) return false;
       bound_begin = value_begin;
       bound_is_last = true;
@@ -592,7 +472,7 @@ bool TextParser::ParseLabels(const char* line, bool braced) {
   if (family_ == kNoIndex) return lexer_.Fail("invalid metric name");
   ++lexer_.p;
 
-  if (bound_is_last && part_ != Part::kSum && part_ != Part::kCount) {
+  if (bound_is_last && part_ != SamplePart::kSum && part_ != SamplePart::kCount) {
     bucket_prefix_ = {line, static_cast<std::size_t>(bound_begin - line)};
   }
   if (!braced && !bound_label_.empty() && !bound_amid_labels) {
@@ -605,7 +485,7 @@ bool TextParser::ParseLabels(const char* line, bool braced) {
 // Takes `name="` where the line before had this label at this place: then it is valid and, as all
 // before it were taken so too, no duplicate.
 bool TextParser::TakeKnownLabelName(std::string_view& name) {
-  const std::size_t index = LabelCount();
+  const std::size_t index = Labels().size();
   if (!follows_known_ || index >= known_count_) return false;
   const std::string_view known = out_.labels[known_first_ + index].name;
   if (!lexer_.StartsWith(known)) return false;
@@ -637,7 +517,7 @@ bool TextParser::TakeBracedName(const NameToken& name, bool braced) {
     return lexer_.Fail("unexpected end of metric name " + found);
   }
   if (!ResolveFamily(name)) return false;
-  FixType();
+  families_.FixType(family_);
   return ReviewEarlyLabels();
 }
 
@@ -651,8 +531,7 @@ bool TextParser::ReviewEarlyLabels() {
         if (is_special(*label) && !SetBound(label->value)) return false;
       }
       out_.labels.erase(std::remove_if(begin, out_.labels.end(), is_special), out_.labels.end());
-      label_names_.Clear();  // its indices have moved
-      label_names_used_ = false;
+      label_names_.Clear();  // the labels have moved
     } else if (std::count_if(begin, out_.labels.end(), is_special) > 1) {
       return FailDuplicateLabel();
     }
@@ -666,12 +545,12 @@ bool TextParser::CheckLabelName(const NameToken& name) {
   if (!name.bare && !IsValidLabelName(name.text, validation_)) {
     return lexer_.FailQuoting("invalid label name ", name.text);
   }
-  if (!bound_label_.empty() && name.text == bound_label_) return true;
+  if (IsBound(name.text)) return true;
   follows_known_ = false;
   // Before its metric name a line may repeat what may turn out to be the bound.
   if (family_ == kNoIndex && (name.text == kBucketLabel || name.text == kQuantileLabel))
     return true;
-  return !IsDuplicateLabel(name.text) || FailDuplicateLabel();
+  return !label_names_.Contain(name.text, Labels()) || FailDuplicateLabel();
 }
 
 // From `=` to behind the opening quote.
@@ -684,26 +563,6 @@ bool TextParser::OpenLabelValue() {
   }
   ++lexer_.p;
   return true;
-}
-
-bool TextParser::IsDuplicateLabel(std::string_view name) {
-  constexpr std::size_t kComparedOneByOne = 16;
-  const std::size_t count = LabelCount();
-  const Label* const labels = out_.labels.data() + labels_begin_;
-  if (count < kComparedOneByOne) {
-    return std::any_of(labels, labels + count, [&](const Label& l) { return l.name == name; });
-  }
-  if (!label_names_used_) {
-    for (std::size_t i = 0; i < count; ++i) {
-      label_names_.Insert(KeyedHash(labels[i].name), static_cast<std::uint32_t>(i));
-    }
-    label_names_used_ = true;
-  }
-  const std::uint64_t hash = KeyedHash(name);
-  const auto same = [&](std::uint32_t i) { return labels[i].name == name; };
-  if (label_names_.Find(hash, same) != HashIndex::kNone) return true;
-  label_names_.Insert(hash, static_cast<std::uint32_t>(count));
-  return false;
 }
 
 bool TextParser::FailDuplicateLabel() {
@@ -725,18 +584,14 @@ void TextParser::BeginLabels() {
   names_are_bare_ = true;
   bucket_prefix_ = {};
   has_labels_text_ = false;
-  if (label_names_used_) {
-    label_names_.Clear();
-    label_names_used_ = false;
-  }
+  label_names_.Clear();
 }
 
 // The metric that the labels just read belong to: histograms and summaries have one for each label
 // set, all others one for each line.
 void TextParser::ChooseMetric() {
-  const std::span<const Label> labels(out_.labels.data() + labels_begin_, LabelCount());
   const bool shared = !bound_label_.empty();
-  const std::uint32_t found = shared ? series_.Find(family_, labels) : kNoIndex;
+  const std::uint32_t found = shared ? series_.Find(family_, Labels()) : kNoIndex;
   if (found != kNoIndex) {
     out_.labels.resize(labels_begin_);
     metric_ = found;
@@ -744,7 +599,7 @@ void TextParser::ChooseMetric() {
     metric_ = out_.AddMetric(family_);
     Metric& metric = out_.metrics[metric_];
     metric.first_label = static_cast<std::uint32_t>(labels_begin_);
-    metric.label_count = static_cast<std::uint32_t>(LabelCount());
+    metric.label_count = static_cast<std::uint32_t>(Labels().size());
     metric.kinds = ValueKindOf(type_);
     if (shared) series_.Add(family_);
   }
@@ -773,93 +628,9 @@ bool TextParser::ReadValue(Number& value) {
 }
 
 bool TextParser::SetValue(const Number& value) {
-  if (type_ == MetricType::kSummary) return SetSummaryValue(value);
-  if (IsHistogram(type_)) return SetHistogramValue(value);
-  Metric& metric = out_.metrics[metric_];
-  metric.value = value;
-  metric.beyond_lines = metric.beyond_lines || IsNegativeZero(value);
-  return true;
-}
-
-bool TextParser::SetSummaryValue(const Number& value) {
-  Metric& metric = out_.metrics[metric_];
-  switch (part_) {
-    case Part::kCount: {
-      if (!IsNegative(value) && IsInteger(value)) {
-        metric.count = WithoutZeroSign(value);
-        return true;
-      }
-      const double count = std::trunc(value.value()) + 0.0;  // never -0
-      if (!(count >= 0 && count < kTwoTo64)) {
-        std::string message = "expected unsigned integer as count of summary ";
-        message += GoQuote(FamilyName());
-        message += ", got ";
-        value.AppendTo(message);
-        return lexer_.Fail(std::move(message));
-      }
-      metric.count = Number(count);
-      return true;
-    }
-    case Part::kSum:
-      metric.sum = value;
-      metric.beyond_lines = metric.beyond_lines || IsNegativeZero(value);
-      return true;
-    case Part::kNone:
-    case Part::kBucket:
-      break;
-  }
-  if (!bound_.present) return true;
-  metric.beyond_lines =
-      metric.beyond_lines || IsNegativeZero(bound_.number) || IsNegativeZero(value);
-  out_.AddPoint(metric_, bound_.number, value);
-  return true;
-}
-
-bool TextParser::SetHistogramValue(const Number& value) {
-  Metric& metric = out_.metrics[metric_];
-  if (part_ == Part::kSum) {
-    metric.sum = value;
-    metric.beyond_lines = metric.beyond_lines || IsNegativeZero(value);
-    return true;
-  }
-  if (part_ == Part::kCount) {
-    if (IsNegative(value)) {
-      return lexer_.FailQuoting("negative count for histogram ", FamilyName());
-    }
-    // Upstream keeps integers and floats apart, and a float that is there has precedence.
-    if (!IsInteger(value) || IsInteger(metric.count)) metric.count = WithoutZeroSign(value);
-    return true;
-  }
-  if (!bound_.present) return true;
-  if (IsNegative(value)) {
-    return lexer_.FailQuoting("negative bucket population for histogram ", FamilyName());
-  }
-  metric.beyond_lines = metric.beyond_lines || IsNegativeZero(bound_.number);
-  out_.AddPoint(metric_, bound_.number, WithoutZeroSign(value));
-  return true;
-}
-
-// --- The end ---
-
-// The writer makes up a +Inf bucket where there is none, and the reader cannot tell.
-void TextParser::MarkHistogramsBeyondLines() {
-  for (const Family& family : out_.families) {
-    if (!IsHistogram(family.type)) continue;
-    for (std::uint32_t m = family.first_metric; m != kNoIndex; m = out_.metrics[m].next) {
-      Metric& metric = out_.metrics[m];
-      // Usually it is the last one.
-      if (metric.point_count > 0 && IsPositiveInfinity(out_.points[metric.last_point].bound)) {
-        continue;
-      }
-      std::uint32_t p = metric.first_point;
-      while (p != kNoIndex && !IsPositiveInfinity(out_.points[p].bound)) p = out_.points[p].next;
-      if (p == kNoIndex) metric.beyond_lines = true;
-    }
-  }
-}
-
-void TextParser::DropEmptyFamilies() {
-  std::erase_if(out_.families, [](const Family& family) { return family.metric_count == 0; });
+  std::string error;
+  return AssignValue(out_, metric_, out_.families[family_], part_, bound_, value, error) ||
+         lexer_.Fail(std::move(error));
 }
 
 }  // namespace
