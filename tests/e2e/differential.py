@@ -6,7 +6,9 @@ sees: status, error text, scrape as text and as protobuf, JSON.
 
 Upstream answers some questions at random (which of several conflicts is named, whose help a merged
 family shows), because Go walks maps in random order. Those are recognised: a text counts as agreed
-if the reference gives it too when asked again, a help if some group pushed it.
+if the reference gives it too when asked again, a list of several errors if both lists name a common
+one (what else is listed depends on the order upstream happens to gather in), a help if groups do
+not agree on it. The order of a family's samples is not compared.
 Fails if any kind of comparison agrees in less than 99 %.
 """
 
@@ -70,6 +72,7 @@ class Comparison:
         self.at_random: collections.Counter = collections.Counter()
         self.examples: dict[str, list[str]] = collections.defaultdict(list)
         self.classes: collections.Counter = collections.Counter()
+        self.exact_lists = 0
 
     def note(self, kind: str, same: bool, label: str, example) -> bool:
         self.asked[kind] += 1
@@ -86,7 +89,8 @@ class Comparison:
         for kind in self.asked:
             share = self.agreed[kind] / self.asked[kind]
             good = good and share >= AGREEMENT_MIN
-            extra = f", {self.at_random[kind]} of them where upstream answers at random" if self.at_random[kind] else ""
+            extra = f", {self.exact_lists} word for word" if kind == "list of errors" else ""
+            extra += f", {self.at_random[kind]} of them where upstream answers at random" if self.at_random[kind] else ""
             print(f"  {kind:16s} {share:8.3%} of {self.asked[kind]}{extra}")
         for label, count in self.classes.most_common():
             print(f"difference: {label}: {count}")
@@ -155,16 +159,20 @@ class Differential:
 
     def _compare_errors(self, operation: sequences.Operation, ours: Response, theirs: Response) -> None:
         text, other = error_lines(ours.text), error_lines(theirs.text)
-        if text != other and operation.kind.endswith("push"):
-            # Which conflict is named is random upstream; a refused push can be repeated.
-            for _ in range(30):
-                other = error_lines(self.reference.ask(operation).text)
-                if text == other:
-                    self.comparison.at_random["error text"] += 1
-                    break
         if "proto:" in text[0] and "proto:" in other[0]:
             other = text  # deliberately unstable upstream
-        self.comparison.note("error text", text == other, classify_error(other, text),
+        kind = "error text" if len(text) == len(other) == 1 else "list of errors"
+        if text != other and operation.kind.endswith("push"):
+            # Which conflict is named is random upstream; a refused push can be repeated.
+            for _ in range(20):
+                other = error_lines(self.reference.ask(operation).text)
+                if text == other:
+                    self.comparison.at_random[kind] += 1
+                    break
+        if kind == "list of errors":
+            self.comparison.exact_lists += text == other
+        same = text == other or kind == "list of errors" and bool(set(text) & set(other))
+        self.comparison.note(kind, same, classify_error(other, text),
                              lambda: f"{self._where()}\n- {theirs.text!r}\n+ {ours.text!r}")
 
     def _read(self, question) -> None:
@@ -181,16 +189,18 @@ class Differential:
         if theirs.status != 200:
             return "scrape", [str(ours.status)], [str(theirs.status)]
         helps = self._helps()
-        return "scrape", text_lines(ours.text, helps), text_lines(theirs.text, helps)
+        return "scrape", *(scrapes.canonical(text_lines(answer.text, helps)) for answer in (ours, theirs))
 
     def _helps(self) -> set[str]:
-        """Families whose groups do not agree on a help: which one is shown is random upstream."""
-        by_name: dict[str, set] = collections.defaultdict(set)
+        """Families whose groups do not agree on a help: which one is shown is random upstream. The
+        JSON does not tell an empty help from none, so several groups without one are such too."""
+        by_name: dict[str, list] = collections.defaultdict(list)
         for group in json.loads(self.reference.get("/api/v1/metrics").body)["data"]:
             for name, family in group.items():
                 if isinstance(family, dict) and "time_stamp" in family:
-                    by_name[name].add(family.get("help"))
-        return {escaped for name, texts in by_name.items() if len(texts) > 1 for escaped in escapings(name)}
+                    by_name[name].append(family.get("help"))
+        return {escaped for name, texts in by_name.items()
+                if len(set(texts)) > 1 or texts.count(None) > 1 for escaped in escapings(name)}
 
     def _json(self):
         ours, theirs = self._both("/api/v1/metrics")
@@ -203,9 +213,13 @@ class Differential:
 
 
 def error_lines(text: str) -> list[str]:
-    """The errors an answer lists, in an order of their own."""
-    lines = scrapes.normal_error(text).split("\n")
-    return lines[:1] + sorted(lines[1:])
+    """The errors an answer lists, without the words around them, sorted."""
+    lines = scrapes.normal_error(text).rstrip("\n").split("\n")
+    prefix = "pushed metrics are invalid or inconsistent with existing metrics:"
+    lines[0] = lines[0].removeprefix(prefix).strip()
+    if re.fullmatch(r"\d+ error\(s\) occurred:", lines[0]):
+        lines = [line.removeprefix("* ") for line in lines[1:]]
+    return sorted(lines)
 
 
 def classify_error(theirs: list[str], ours: list[str]) -> str:
@@ -279,8 +293,16 @@ def normal_protobuf(answer: Response, open_helps: set[str]) -> list[str]:
         if family["name"] in open_helps:
             family.pop("help", None)
         family.setdefault("type", wire.COUNTER)  # an absent one comes and goes with the order of groups
+        family["metric"] = sorted((without_zeros(metric) for metric in family["metric"]), key=lambda metric: str(metric["label"]))
         families.append(json.dumps(family, sort_keys=True, ensure_ascii=False))
-    return families
+    return sorted(families)
+
+
+def without_zeros(message: dict) -> dict:
+    """A zero and an absent number are the same to every reader."""
+    return {name: without_zeros(value) if isinstance(value, dict) else
+            [without_zeros(item) if isinstance(item, dict) else item for item in value] if isinstance(value, list) else value
+            for name, value in message.items() if not (isinstance(value, (int, float)) and str(value) in ("0", "0.0"))}
 
 
 def main() -> int:

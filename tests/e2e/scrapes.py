@@ -14,17 +14,13 @@ def line_name(line: str) -> str:
     return next((group for group in match.groups() if group), "") if match else ""
 
 
-def pushed_lines(text: str, keep: tuple[str, ...] = ()) -> list[str]:
-    """The lines of pushed families. A family of an own name is kept if named in `keep`, or line by
-    line if it carries a `job` label, which own metrics never do."""
-    lines = []
-    for line in text.split("\n"):
-        name = line_name(line)
-        if not line or (name.startswith(OWN) and not name.startswith(tuple(keep) or ("\0",))
-                        and 'job="' not in line):
-            continue
-        lines.append(line)
-    return lines
+def pushed_lines(text: str) -> list[str]:
+    """The lines of pushed families. Of a family with an own name these are the samples with a `job`
+    label, which own metrics never have, and the headers if there are such samples."""
+    lines = [line for line in text.split("\n") if line]
+    pushed = {line_name(line) for line in lines if 'job="' in line and not line.startswith("#")}
+    return [line for line in lines if not line_name(line).startswith(OWN)
+            or 'job="' in line or line.startswith("#") and line_name(line) in pushed]
 
 
 def canonical(lines: list[str]) -> list[str]:
