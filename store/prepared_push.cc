@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <functional>
 #include <optional>
 
 #include "exposition/debug_string.h"
@@ -128,8 +129,8 @@ void PreparedPush::Sanitize(const GroupingLabels& grouping, Metric& metric) {
     has_instance = has_instance || labels[i].name == kEmptyInstance.name;
   }
   if (!sorted) {
-    std::stable_sort(labels.begin() + static_cast<std::ptrdiff_t>(first),
-                     labels.begin() + static_cast<std::ptrdiff_t>(last), NameLess);
+    std::sort(labels.begin() + static_cast<std::ptrdiff_t>(first),
+                     labels.begin() + static_cast<std::ptrdiff_t>(last), std::less<>());
   }
   const std::vector<Label>& forced = has_instance ? grouping.labels() : grouping.with_instance();
   const std::size_t start = labels.size();
