@@ -1,6 +1,8 @@
 #include "exposition/names.h"
 
+#include <array>
 #include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -9,18 +11,40 @@
 namespace pgw {
 namespace {
 
-constexpr bool IsAsciiLetter(char32_t c) {
+constexpr bool IsAsciiLetter(std::size_t c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-constexpr bool IsAsciiDigit(char32_t c) { return c >= '0' && c <= '9'; }
+constexpr bool IsAsciiDigit(std::size_t c) { return c >= '0' && c <= '9'; }
 
-constexpr bool IsLabelNameChar(char32_t c, bool first) {
-  return IsAsciiLetter(c) || c == '_' || (!first && IsAsciiDigit(c));
+// Where a byte may stand in a legacy name, as bits.
+enum : std::uint8_t { kMetricFirst = 1, kMetricRest = 2, kLabelFirst = 4, kLabelRest = 8 };
+
+constexpr std::array<std::uint8_t, 256> MakeNameBytes() {
+  std::array<std::uint8_t, 256> table{};
+  for (std::size_t byte = 0; byte < table.size(); ++byte) {
+    if (IsAsciiLetter(byte) || byte == '_') {
+      table[byte] = kMetricFirst | kMetricRest | kLabelFirst | kLabelRest;
+    } else if (byte == ':') {
+      table[byte] = kMetricFirst | kMetricRest;
+    } else if (IsAsciiDigit(byte)) {
+      table[byte] = kMetricRest | kLabelRest;
+    }
+  }
+  return table;
 }
 
-constexpr bool IsMetricNameChar(char32_t c, bool first) {
-  return c == ':' || IsLabelNameChar(c, first);
+constexpr std::array<std::uint8_t, 256> kNameBytes = MakeNameBytes();
+
+// Every scrape and push asks this of every name.
+bool IsName(std::string_view name, std::uint8_t first, std::uint8_t rest) {
+  if (name.empty()) return false;
+  std::uint8_t allowed = first;
+  for (const char c : name) {
+    if ((kNameBytes[static_cast<unsigned char>(c)] & allowed) == 0) return false;
+    allowed = rest;
+  }
+  return true;
 }
 
 // Length of the ASCII prefix, to the nearest eight bytes or exactly.
@@ -44,7 +68,7 @@ void AppendHex(char32_t value, std::string& out) {
 
 // Appends what stands for one character of a name that is not legacy-valid.
 void AppendEscapedChar(char32_t c, bool first, Escaping escaping, std::string& out) {
-  const bool keep = IsMetricNameChar(c, first);
+  const bool keep = c < kNameBytes.size() && (kNameBytes[c] & (first ? kMetricFirst : kMetricRest));
   switch (escaping) {
     case Escaping::kUnderscores:
       out.push_back(keep ? static_cast<char>(c) : '_');
@@ -128,21 +152,9 @@ bool IsValidUtf8(std::string_view text) {
   }
 }
 
-bool IsLegacyMetricName(std::string_view name) {
-  if (name.empty() || !IsMetricNameChar(static_cast<unsigned char>(name[0]), true)) return false;
-  for (const unsigned char c : name.substr(1)) {
-    if (!IsMetricNameChar(c, false)) return false;
-  }
-  return true;
-}
+bool IsLegacyMetricName(std::string_view name) { return IsName(name, kMetricFirst, kMetricRest); }
 
-bool IsLegacyLabelName(std::string_view name) {
-  if (name.empty() || !IsLabelNameChar(static_cast<unsigned char>(name[0]), true)) return false;
-  for (const unsigned char c : name.substr(1)) {
-    if (!IsLabelNameChar(c, false)) return false;
-  }
-  return true;
-}
+bool IsLegacyLabelName(std::string_view name) { return IsName(name, kLabelFirst, kLabelRest); }
 
 bool IsValidMetricName(std::string_view name, NameValidation validation) {
   if (validation == NameValidation::kLegacy) return IsLegacyMetricName(name);
