@@ -75,8 +75,9 @@ class WrittenLabels {
       any_needs_escaping_ = any_needs_escaping_ || NeedsEscaping(label.name);
     }
     if (any_needs_escaping_ && escaping != Escaping::kAllowUtf8) EscapeNames(escaping);
+    const std::size_t name_growth = any_needs_escaping_ ? 2 : 1;
     for (const Label& label : labels_) {
-      bytes_max_ += 2 * (label.name.size() + label.value.size()) + kLabelOverheadBytes;
+      bytes_max_ += name_growth * label.name.size() + 2 * label.value.size() + kLabelOverheadBytes;
     }
   }
   WrittenLabels(const WrittenLabels&) = delete;
@@ -240,16 +241,27 @@ void PutHistogram(const FamilySet& set, const Metric& metric, MetricWriter& writ
   writer.PutLine("_count", metric.count);
 }
 
+// The text and the line feed behind it.
 void AppendHelpText(std::string_view help, std::string& out) {
-  for (const char c : help) {
-    if (c == '\\') {
-      out += "\\\\";
-    } else if (c == '\n') {
+  const std::size_t begin = out.size();
+  out += help;
+  out += '\n';
+  // A clean text stops the scan at the line feed just written.
+  const char* const text = out.data() + begin;
+  const auto clean =
+      static_cast<std::size_t>(FindLineFeedOrBackslash(text, text + help.size() + 1) - text);
+  if (clean == help.size()) return;
+  out.resize(begin + clean);
+  for (const char c : help.substr(clean)) {
+    if (c == '\n') {
       out += "\\n";
+    } else if (c == '\\') {
+      out += "\\\\";
     } else {
       out += c;
     }
   }
+  out += '\n';
 }
 
 }  // namespace
@@ -264,7 +276,6 @@ void AppendFamilyHeader(std::string_view name, const std::string_view* help, Met
     out += written;
     out += ' ';
     AppendHelpText(*help, out);
-    out += '\n';
   }
   out += "# TYPE ";
   out += written;
