@@ -123,7 +123,7 @@ struct RequestParser::Impl {
   std::size_t line_bytes = 0;  // with its CRLF; 0 until it was seen
   std::size_t scanned = 0;     // where the search for it goes on
   std::size_t consumed = 0;    // by the grammar
-  bool done = false;
+  bool bad_field = false;      // the line at `consumed` is none; its words depend on all of it
 
   Progress Refuse(Refusal why) {
     refusal = why;
@@ -132,7 +132,7 @@ struct RequestParser::Impl {
 
   Progress TakeLine(std::string_view received);
   Progress TakeFields(std::string_view received);
-  Refusal Explain(BeastError error, std::string_view at) const;
+  Refusal Explain(BeastError error) const;
   void MakeViews(std::string_view head);
 };
 
@@ -151,7 +151,7 @@ void RequestParser::Reset() {
   impl.line = {};
   impl.refusal = {};
   impl.line_bytes = impl.scanned = impl.consumed = 0;
-  impl.done = false;
+  impl.bad_field = false;
 }
 
 const RequestLine& RequestParser::line() const { return impl_->line; }
@@ -175,10 +175,8 @@ RequestParser::Progress RequestParser::Impl::TakeLine(std::string_view received)
   return Progress::kDone;
 }
 
-Refusal RequestParser::Impl::Explain(BeastError error, std::string_view at) const {
-  using E = beast::http::error;
-  if (error == E::bad_field) return RefuseHeaderLine(at.substr(0, at.find_first_of("\r\n")));
-  if (error == E::bad_transfer_encoding && !grammar->content_length_seen) {
+Refusal RequestParser::Impl::Explain(BeastError error) const {
+  if (error == beast::http::error::bad_transfer_encoding && !grammar->content_length_seen) {
     return {501, {}, "Unsupported transfer encoding"};  // said twice
   }
   return {};
@@ -189,10 +187,18 @@ RequestParser::Progress RequestParser::Impl::TakeFields(std::string_view receive
   grammar->head_size = received.size();
   const std::string_view rest = received.substr(consumed);
   BeastError ec;
-  consumed += grammar->put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
-  if (ec == beast::http::error::need_more) return Progress::kNeedMore;
-  if (ec) return Refuse(Explain(ec, received.substr(consumed)));
-  done = true;
+  if (!bad_field) {
+    consumed += grammar->put(boost::asio::const_buffer(rest.data(), rest.size()), ec);
+    if (ec == beast::http::error::need_more) return Progress::kNeedMore;
+    bad_field = ec == beast::http::error::bad_field;
+  }
+  if (bad_field) {
+    const std::string_view bad_line = received.substr(consumed);
+    const std::size_t end = bad_line.find('\n');
+    return end == std::string_view::npos ? Progress::kNeedMore
+                                         : Refuse(RefuseHeaderLine(bad_line.substr(0, end)));
+  }
+  if (ec) return Refuse(Explain(ec));
   MakeViews(received);
   return Progress::kDone;
 }

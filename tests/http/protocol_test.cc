@@ -189,7 +189,7 @@ INSTANTIATE_TEST_SUITE_P(
           {"DataTooLong", "1\r\nab\r\n0\r\n\r\n"},
           {"DataEndsInLineFeed", "1\r\na\n0\r\n\r\n"},
           {"ExtensionWithoutName", "1;=x\r\na\r\n0\r\n\r\n"},
-          {"ExtensionWithNul", std::string("1;a=\0\r\na\r\n0\r\n\r\n", 17)},
+          {"ExtensionWithNul", std::string("1;a=\0\r\na\r\n0\r\n\r\n"sv)},
           {"TrailerWithLength", "1\r\na\r\n0\r\nContent-Length: 5\r\n\r\n"},
           {"TrailerWithEncoding", "1\r\na\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"},
           {"TrailerMalformed", "1\r\na\r\n0\r\nno colon\r\n\r\n"},

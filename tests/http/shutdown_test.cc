@@ -54,8 +54,8 @@ TEST(ShutdownTest, ClosesListenersAndIdleConnectionsAtOnce) {
 TEST(ShutdownTest, AnswersARequestThatAWorkerHas) {
   ServerOptions options;
   options.offload_body_bytes = 1;
-  TestServer server(options);
   std::atomic<bool> begun{false};
+  TestServer server(options);
   server.handler().on_request = [&](const Request&) {
     begun = true;
     std::this_thread::sleep_for(150ms);
@@ -108,9 +108,9 @@ TEST(ShutdownTest, AnswersRequestsThatArrivedButWereNotRead) {
   // The listener's thread is kept busy while requests arrive on connections it knows.
   ServerOptions options;
   options.threads = 1;
-  TestServer server(options);
   Mutex mutex;
   std::atomic<bool> begun{false};
+  TestServer server(options);
   server.handler().on_request = [&](const Request& request) {
     if (request.target == "/block") {
       begun = true;
@@ -162,9 +162,9 @@ TEST(ShutdownTest, FinishesAStreamThatIsBeingRead) {
 TEST(ShutdownTest, IsBoundedWithHostileClientsAndABusyWorker) {
   ServerOptions options;
   options.offload_body_bytes = 100;
-  TestServer server(options);
   std::atomic<bool> begun{false};
   std::atomic<bool> release{false};
+  TestServer server(options);
   server.handler().on_request = [&](const Request& request) {
     Response response;
     if (request.has_body) {

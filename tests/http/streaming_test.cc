@@ -132,8 +132,8 @@ TEST(StreamingTest, ClosesBehindAStreamToHttp10) {
 }
 
 TEST(StreamingTest, AsksNothingOfTheSourceForHead) {
-  TestServer server;
   Latch gone;
+  TestServer server;
   server.handler().on_request = [&](const Request&) { return Streamed(kThree, &gone); };
   Client client = server.Connect();
   client.Send("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -208,8 +208,8 @@ TEST(StreamingTest, CarriesManyPiecesAndManyBatches) {
 }
 
 TEST(StreamingTest, DestroysTheSourceAtOnceWhenTheClientLeaves) {
-  TestServer server;
   Latch gone;
+  TestServer server;
   server.handler().on_request = [&](const Request&) {
     Response response;
     response.stream = std::make_unique<Endless>(&gone);
@@ -225,8 +225,8 @@ TEST(StreamingTest, DestroysTheSourceAtOnceWhenTheClientLeaves) {
 TEST(StreamingTest, DestroysTheSourceWhenTheClientStopsReading) {
   ServerOptions options;
   options.limits.response_timeout = 50ms;
-  TestServer server(options);
   Latch gone;
+  TestServer server(options);
   server.handler().on_request = [&](const Request&) {
     Response response;
     response.stream = std::make_unique<Endless>(&gone);
@@ -240,8 +240,8 @@ TEST(StreamingTest, DestroysTheSourceWhenTheClientStopsReading) {
 TEST(StreamingTest, DoesNotHoldUpOthersOnTheSameThread) {
   ServerOptions options;
   options.threads = 1;
-  TestServer server(options);
   Latch gone;
+  TestServer server(options);
   server.handler().on_request = [&](const Request& request) {
     Response response;
     if (request.target == "/endless") response.stream = std::make_unique<Endless>(&gone);

@@ -175,7 +175,7 @@ TestServer::~TestServer() {
 }
 
 const std::string& TestServer::address() {
-  if (!std::exchange(started_, true)) server_->Start();
+  if (!started_.exchange(true)) server_->Start();
   return address_;
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -105,7 +106,7 @@ class TestServer {
   RecordingHandler handler_;
   std::unique_ptr<Server> server_;
   std::string address_;
-  bool started_ = false;
+  std::atomic<bool> started_{false};
 };
 
 // Bytes of a response without its Date line, which differs from run to run.

@@ -1,0 +1,137 @@
+#include "server/http/request_parser.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace pgw::http {
+namespace {
+
+using Progress = RequestParser::Progress;
+
+TEST(RequestParserTest, GivesViewsIntoWhatWasReceived) {
+  const std::string head = "PUT /a HTTP/1.1\r\nHost: h\r\nA:  b c \t\r\nEmpty:\r\n\r\n";
+  RequestParser parser;
+  ASSERT_EQ(parser.ParseHead(head + "body", 0), Progress::kDone);
+  EXPECT_EQ(parser.head_bytes(), head.size());
+  parser.MoveHead(head);
+  EXPECT_EQ(parser.line().method.data(), head.data());
+  ASSERT_EQ(parser.headers().size(), 3u);
+  EXPECT_EQ(parser.headers()[1].name, "A");
+  EXPECT_EQ(parser.headers()[1].value, "b c");
+  EXPECT_EQ(parser.headers()[2].value, "");
+  EXPECT_GE(parser.headers()[1].value.data(), head.data());
+}
+
+TEST(RequestParserTest, GoesOnWhereverTheBytesWereSplit) {
+  const std::string head = "PUT /a?b HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nX: y\r\n\r\n";
+  for (std::size_t split = 0; split < head.size(); ++split) {
+    RequestParser parser;
+    // Two buffers, as if it had moved while it grew.
+    const std::string first = head.substr(0, split);
+    ASSERT_EQ(parser.ParseHead(first, 0), Progress::kNeedMore) << split;
+    const std::string whole = head;
+    ASSERT_EQ(parser.ParseHead(whole, 0), Progress::kDone) << split;
+    EXPECT_EQ(parser.line().target, "/a?b");
+    ASSERT_EQ(parser.headers().size(), 3u);
+    EXPECT_EQ(parser.headers()[1].value, "5");
+    EXPECT_EQ(parser.head_bytes(), head.size());
+  }
+}
+
+TEST(RequestParserTest, StartsAnewAfterReset) {
+  RequestParser parser;
+  EXPECT_EQ(parser.ParseHead("nonsense\r\n", 0), Progress::kRefused);
+  parser.Reset();
+  EXPECT_EQ(parser.ParseHead("GET / HTTP/1.1\r\n\r\n", 0), Progress::kDone);
+  EXPECT_TRUE(parser.headers().empty());
+}
+
+TEST(RequestParserTest, RefusesGarbageBeforeItsFirstLineEnds) {
+  RequestParser parser;
+  EXPECT_EQ(parser.ParseHead("\x16\x03\x01", 0), Progress::kRefused);
+  EXPECT_EQ(parser.refusal().status, 400);
+}
+
+TEST(RequestParserTest, LimitsTheHeadAloneNotWhatFollows) {
+  const std::string head = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+  RequestParser parser;
+  EXPECT_EQ(parser.ParseHead(head + std::string(1000, 'x'), head.size()), Progress::kDone);
+  parser.Reset();
+  EXPECT_EQ(parser.ParseHead(head, head.size() - 1), Progress::kRefused);
+  EXPECT_EQ(parser.refusal().status, 431);
+  parser.Reset();
+  EXPECT_EQ(parser.ParseHead("GET /aaaaaaaaa", 10), Progress::kRefused);
+  EXPECT_EQ(parser.refusal().status, 431);
+}
+
+// Feeds a chunked body in pieces of `step` bytes; returns what was joined, or the status.
+std::string Join(const std::string& chunks, std::size_t step, std::uint64_t bytes_max,
+                 std::string* rest = nullptr) {
+  RequestParser parser;
+  const std::string head = "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+  EXPECT_EQ(parser.ParseHead(head, 0), Progress::kDone);
+  ByteBuffer body;
+  std::string pending;
+  for (std::size_t at = 0; at < chunks.size(); at += step) {
+    pending += chunks.substr(at, step);
+    std::size_t consumed = 0;
+    const Progress progress = parser.ParseChunks(pending, bytes_max, &body, consumed);
+    pending.erase(0, consumed);
+    if (progress == Progress::kRefused) return std::to_string(parser.refusal().status);
+    if (progress == Progress::kDone) {
+      if (rest != nullptr) *rest = pending + chunks.substr(std::min(chunks.size(), at + step));
+      return std::string(body.view());
+    }
+  }
+  return "incomplete";
+}
+
+TEST(ChunkParserTest, JoinsChunksWhereverTheyWereSplit) {
+  const std::string chunks =
+      "5\r\nhello\r\n1;a=b;c=\"d\\\"e\"\r\n \r\nA\r\n0123456789\r\n0;x\r\nT: v\r\n\r\nNEXT";
+  for (std::size_t step = 1; step <= chunks.size(); ++step) {
+    std::string rest;
+    EXPECT_EQ(Join(chunks, step, 0, &rest), "hello 0123456789") << step;
+    EXPECT_EQ(rest, "NEXT") << step;
+  }
+}
+
+TEST(ChunkParserTest, RefusesAsSoonAsAChunkAnnouncesTooMuch) {
+  EXPECT_EQ(Join("5\r\nhello\r\n0\r\n\r\n", 100, 5), "hello");
+  EXPECT_EQ(Join("6\r\n", 100, 5), "413");
+  EXPECT_EQ(Join("5\r\nhello\r\n1\r\n", 100, 5), "413");
+  EXPECT_EQ(Join("5\r\nhello\r\nffffffffffffffff\r\n", 100, 5), "413");
+  EXPECT_EQ(Join("5\r\nhello\r\n10000000000000005\r\n", 100, 5), "400");
+}
+
+TEST(ChunkParserTest, WaitsForTheEndOfTheTrailer) {
+  EXPECT_EQ(Join("0\r\n", 100, 0), "incomplete");
+  EXPECT_EQ(Join("0\r\nA: b\r\n", 100, 0), "incomplete");
+  EXPECT_EQ(Join("0\r\n\r\n", 100, 0), "");
+}
+
+TEST(ChunkParserTest, LimitsLinesAndTrailers) {
+  EXPECT_EQ(Join("1;" + std::string(20'000, 'x'), 100, 0), "400");
+  EXPECT_EQ(Join("1;" + std::string(20'000, 'x') + "\r\na\r\n0\r\n\r\n", 50'000, 0), "400");
+  EXPECT_EQ(Join("0\r\nA: " + std::string(20'000, 'x'), 100, 0), "400");
+  EXPECT_EQ(Join("0\r\nA: " + std::string(20'000, 'x') + "\r\n\r\n", 50'000, 0), "400");
+}
+
+TEST(ByteBufferTest, GrowsWithWhatItHoldsAndNotBeyondTheEnd) {
+  ByteBuffer buffer;
+  EXPECT_TRUE(buffer.Append("", 1'000'000));
+  EXPECT_EQ(buffer.capacity(), 0u);
+  const std::string block(1000, 'x');
+  for (std::size_t i = 1; i <= 100; ++i) {
+    ASSERT_TRUE(buffer.Append(block, 100'000));
+    EXPECT_EQ(buffer.size(), i * 1000);
+    EXPECT_LE(buffer.capacity(), std::max<std::size_t>(1000, i * 1500));
+  }
+  EXPECT_EQ(buffer.capacity(), 100'000u);
+  EXPECT_EQ(buffer.view(), std::string(100'000, 'x'));
+}
+
+}  // namespace
+}  // namespace pgw::http
