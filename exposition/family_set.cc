@@ -28,6 +28,7 @@ void FamilySet::Clear() {
   ClearBounded(points);
   ClearBounded(backing);
   arena_->release();
+  labels_valid = false;
 }
 
 std::string_view FamilySet::Intern(std::string_view text) {

@@ -85,8 +85,8 @@ struct Metric {
   // integral, NaN quantiles, value messages that do not fit the type. (Names that need escaping
   // and label troubles are seen by whoever looks at the final labels.)
   bool beyond_lines = false;
-  // The io.prometheus.client.Metric this came from, or null if it came from text. Owned by the
-  // set's backing.
+  // The io.prometheus.client.Metric this came from, kept only where lines do not say everything;
+  // null otherwise, and if it came from text. Owned by the set's backing.
   const void* message = nullptr;
 };
 
@@ -116,6 +116,10 @@ class FamilySet {
   std::uint32_t AddMetric(std::uint32_t family);
   // Appends a point to a metric.
   void AddPoint(std::uint32_t metric, Number bound, Number value);
+
+  // True once the text parser has judged label names and values: they are valid. Protobuf's are
+  // as they were sent.
+  bool labels_valid = false;
 
   std::vector<Family> families;
   std::vector<Metric> metrics;

@@ -642,6 +642,7 @@ Status ParseText(std::string_view body, NameValidation validation, FamilySet& ou
     return Error{Code::kTooLarge, "body of " + std::to_string(body.size()) +
                                       " bytes is larger than " + std::to_string(kBodyBytesMax)};
   }
+  out.labels_valid = true;
   return TextParser(validation, out).Parse(body);
 }
 

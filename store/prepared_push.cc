@@ -50,6 +50,16 @@ std::string Both(std::string_view first, std::string_view second, std::string_vi
   return text;
 }
 
+bool HasTimestamp(const FamilySet& set) {
+  // By family: metrics of an overwritten family stay in the set, unreachable.
+  for (const Family& family : set.families) {
+    for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set.metrics[m].next) {
+      if (set.metrics[m].has_timestamp) return true;
+    }
+  }
+  return false;
+}
+
 std::uint64_t HashLabels(const Label* labels, std::size_t count) {
   HashKey key = ProcessHashKey();
   for (std::size_t i = 0; i < count; ++i) {
@@ -85,7 +95,7 @@ Status PreparedPush::Prepare(const GroupingLabels& grouping, FamilySet& set,
   text_.clear();
   families_.clear();
   errors_.Clear();
-  has_timestamps_ = std::ranges::any_of(set.metrics, &Metric::has_timestamp);
+  has_timestamps_ = HasTimestamp(set);
   if (has_timestamps_) return {};
   for (std::uint32_t i = 0; i < set.families.size(); ++i) {
     const std::string_view name = set.families[i].name;
@@ -192,7 +202,7 @@ bool PreparedPush::CheckMetric(const Family& family, const Metric& metric, std::
 
 bool PreparedPush::CheckLabels(const Metric& metric, std::string* why) const {
   const Label* const labels = set_->labels.data() + metric.first_label;
-  const bool from_text = metric.message == nullptr;  // then names and values are valid already
+  const bool valid = set_->labels_valid;
   std::string_view previous;
   bool escape = false;
   for (std::uint32_t i = 0; i < metric.label_count; ++i) {
@@ -201,7 +211,7 @@ bool PreparedPush::CheckLabels(const Metric& metric, std::string* why) const {
       *why = "has two or more labels with the same name: " + std::string(name);
       return false;
     }
-    if (name.starts_with("__") || (!from_text && (name.empty() || !IsValidUtf8(name)))) {
+    if (name.starts_with("__") || (!valid && (name.empty() || !IsValidUtf8(name)))) {
       *why = "has a label with an invalid name: " + std::string(name);
       return false;
     }
@@ -210,7 +220,7 @@ bool PreparedPush::CheckLabels(const Metric& metric, std::string* why) const {
       *why = "must not have an explicit " + GoQuote(name) + " label";
       return false;
     }
-    if (!from_text && !IsValidUtf8(value)) {
+    if (!valid && !IsValidUtf8(value)) {
       *why = "has a label named " + GoQuote(name) + " whose value is not utf8: " + GoQuote(value);
       return false;
     }

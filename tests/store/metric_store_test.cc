@@ -222,6 +222,26 @@ TEST(MetricStoreTest, ShowsTheMostRecentHelp) {
   EXPECT_THAT(driver.Scrape(3), StartsWith("# HELP m second\n"));
 }
 
+// A delimited message: family m, untyped, one sample with the label x of that value.
+std::string Message(std::string_view label_value) {
+  const auto field = [](char tag, const std::string& text) {
+    return std::string{tag, static_cast<char>(text.size())} + text;
+  };
+  const std::string label = field('\x0a', "x") + field('\x12', std::string(label_value));
+  const std::string metric =
+      field('\x0a', label) + field('\x2a', std::string("\x09\0\0\0\0\0\0\xf0\x3f", 9));
+  const std::string family = field('\x0a', "m") + "\x18\x03" + field('\x22', metric);
+  return static_cast<char>(family.size()) + family;
+}
+
+TEST(MetricStoreTest, RefusesLabelValuesThatAreNotUtf8) {
+  StoreDriver driver;
+  ASSERT_TRUE(driver.PostMessages(kJobA, Message("ok"), 1));
+  EXPECT_THAT(MessageOf(driver.PostMessages(kJobB, Message("\xff"), 1)),
+              HasSubstr("has a label named \"x\" whose value is not utf8: \"\\xff\""));
+  EXPECT_THAT(driver.Lines(1), UnorderedElementsAre("m{instance=\"\",job=\"a\",x=\"ok\"} 1"));
+}
+
 class OwnFamiliesTest : public ::testing::Test {
  protected:
   static StoreOptions Options() {
