@@ -405,6 +405,48 @@ TEST(StalledClientsTest, DoNotDelayOthers) {
   EXPECT_THAT(stalled[1].ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
 }
 
+TEST(AcceptTest, GoesOnWhenThereAreDescriptorsAgain) {
+  Mutex mutex;
+  std::atomic<bool> begun{false};
+  ServerOptions options;
+  options.threads = 1;
+  TestServer server(options);
+  server.handler().on_request = [&](const Request& request) {
+    if (request.target == "/block") {
+      begun = true;
+      const MutexLock lock(mutex);
+    }
+    return Response{};
+  };
+  Client old = server.Connect();
+  mutex.Lock();
+  old.Send("GET /block HTTP/1.1\r\nHost: h\r\n\r\n");
+  while (!begun) std::this_thread::yield();
+  // The thread is busy: the kernel has these connections, the server has not.
+  std::vector<Client> fresh;
+  for (int i = 0; i < 10; ++i) {
+    fresh.push_back(server.Connect());
+    fresh.back().Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  rlimit limit{};
+  getrlimit(RLIMIT_NOFILE, &limit);
+  rlimit none = limit;
+  none.rlim_cur = 0;
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  mutex.Unlock();
+  // Others are served meanwhile.
+  old.ReadResponse();
+  for (int i = 0; i < 10; ++i) {
+    old.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_THAT(old.ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
+  }
+  EXPECT_EQ(server.handler().seen().size(), 11u);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  for (Client& client : fresh) {
+    EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
+  }
+}
+
 TEST(ManyClientsTest, GetTheirOwnAnswersFromSeveralThreads) {
   ServerOptions options;
   options.threads = 3;
