@@ -1,0 +1,113 @@
+#include "ttl/reaper.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <future>
+#include <string>
+
+#include "tests/support/store_driver.h"
+
+namespace pgw::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+class ManualClock final : public Clock {
+ public:
+  Instant Now() const override { return At(now_ms_); }
+  void Set(std::int64_t now_ms) { now_ms_ = now_ms; }
+
+ private:
+  std::atomic<std::int64_t> now_ms_ = 0;
+};
+
+// Counts, and tells when so many families are gone.
+class Counter final : public ExpiryObserver {
+ public:
+  explicit Counter(std::size_t awaited = 0) : awaited_(awaited) {}
+
+  void OnExpired(std::size_t families, std::size_t groups,
+                 std::span<const std::chrono::nanoseconds> lags) override {
+    EXPECT_EQ(lags.size(), families);
+    const bool before = families_ < awaited_;
+    families_ += families;
+    groups_ += groups;
+    if (before && families_ >= awaited_) reached_.set_value();
+  }
+
+  std::size_t families() const { return families_; }
+  std::size_t groups() const { return groups_; }
+  bool Await() { return reached_.get_future().wait_for(30s) == std::future_status::ready; }
+
+ private:
+  const std::size_t awaited_;
+  std::size_t families_ = 0;
+  std::size_t groups_ = 0;
+  std::promise<void> reached_;
+};
+
+void PushGroups(StoreDriver& driver, int groups, std::int64_t now_ms) {
+  for (int i = 0; i < groups; ++i) {
+    ASSERT_TRUE(driver.Post({{"job", std::to_string(i)}}, "a 1\nb 1\n", now_ms));
+  }
+}
+
+TEST(ReaperTest, ErasesInStepsAndTellsTheObserver) {
+  StoreDriver driver({}, 1s);
+  ManualClock clock;
+  Counter counter;
+  Reaper reaper(driver.store(), clock, counter);
+  PushGroups(driver, 500, 0);
+  EXPECT_FALSE(reaper.Step(At(999).boot));
+  EXPECT_EQ(counter.families(), 0u);
+  int steps = 1;
+  while (reaper.Step(At(1'100).boot)) ++steps;
+  EXPECT_GT(steps, 3);
+  EXPECT_EQ(counter.families(), 1000u);
+  EXPECT_EQ(counter.groups(), 500u);
+}
+
+TEST(ReaperTest, KeepsGroupRefreshedBetweenSteps) {
+  StoreDriver driver({}, 1s);
+  ManualClock clock;
+  Counter counter;
+  Reaper reaper(driver.store(), clock, counter);
+  PushGroups(driver, 3, 0);
+  ASSERT_TRUE(driver.Post({{"job", "1"}}, "a 1\n", 900));
+  while (reaper.Step(At(1'100).boot)) {
+  }
+  EXPECT_EQ(driver.Groups(1'100).size(), 1u);
+  EXPECT_EQ(driver.Lines(1'100).size(), 1u);
+  EXPECT_EQ(counter.families(), 5u);
+  EXPECT_EQ(counter.groups(), 2u);
+}
+
+TEST(ReaperTest, ThreadErasesWhatHasExpired) {
+  StoreDriver driver({}, 1s);
+  ManualClock clock;
+  Counter counter(1000);
+  Reaper reaper(driver.store(), clock, counter);
+  clock.Set(5'000);  // as far as the thread can see, all of it has expired when it is pushed
+  reaper.Start();
+  PushGroups(driver, 500, 0);
+  EXPECT_TRUE(counter.Await());
+  reaper.Stop();
+  EXPECT_EQ(driver.store().Stats().groups, 0u);
+}
+
+TEST(ReaperTest, StopsWhileItSleeps) {
+  StoreDriver driver({}, 3600s);
+  ManualClock clock;
+  Counter counter;
+  Reaper reaper(driver.store(), clock, counter);
+  reaper.Start();
+  PushGroups(driver, 1, 0);
+  reaper.Stop();
+  reaper.Stop();
+  EXPECT_EQ(counter.families(), 0u);
+}
+
+}  // namespace
+}  // namespace pgw::testing
