@@ -27,18 +27,18 @@
 namespace pgw {
 
 struct GatewayOptions {
-  RouterOptions routes;
+  RouterOptions routes = {};
   bool enable_lifecycle = false;
   // As the store has it: decides between 200 and 202.
   bool check_consistency = true;
   NameValidation validation = NameValidation::kLegacy;
   std::uint64_t decompressed_bytes_max = 64ull << 20;  // 0: no limit
   // For /api/v1/status, keys sorted.
-  std::vector<std::pair<std::string, std::string>> build_information;
-  std::vector<std::pair<std::string, std::string>> flags;
+  std::vector<std::pair<std::string, std::string>> build_information = {};
+  std::vector<std::pair<std::string, std::string>> flags = {};
   WallTime start_time{};
   // Called when a client asks for termination; must return at once.
-  std::function<void()> quit;
+  std::function<void()> quit = {};
 };
 
 // Thread-safe.

@@ -149,7 +149,12 @@ class Inflater {
     if (result == Z_MEM_ERROR) return {Code::kInternal, "out of memory for decompression"};
     // Go counts the bytes it took bits from, zlib those it was given: some may lie unused still.
     const uLong unused_bits = static_cast<uLong>(stream_.data_type) & 63;
-    const uLong offset = (stream_.total_in * 8 - unused_bits + 7) / 8;
+    uLong offset = (stream_.total_in * 8 - unused_bits + 7) / 8;
+    // The one check that zlib makes without consuming what it looked at.
+    constexpr uLong kStoredLengthBytes = 4;
+    if (stream_.msg == std::string_view("invalid stored block lengths")) {
+      offset += kStoredLengthBytes;
+    }
     return InvalidArgument("flate: corrupt input before offset " + std::to_string(offset));
   }
 

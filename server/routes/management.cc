@@ -26,20 +26,22 @@ Response Gateway::Wipe(const Request& request) {
 
 Response Gateway::StatusPage() const {
   // Relative, so that they hold behind a proxy that puts something in front of the path.
-  const auto link = [](const std::string& path, std::string_view what) {
-    return "<li><a href=\"./" + EncodePath(path) + "\">" + std::string(what) + "</a></li>\n";
+  const auto link = [](std::string_view path, std::string_view what) {
+    return "<li><a href=\"" + EncodePath(path) + "\">" + std::string(what) + "</a></li>\n";
   };
-  const std::string telemetry =
-      options_.routes.telemetry_path.substr(options_.routes.prefix.size() + 1);
+  const std::string& telemetry = options_.routes.telemetry_path;
+  const std::string root = options_.routes.prefix + "/";
+  const std::string metrics =
+      telemetry.starts_with(root) ? "./" + telemetry.substr(root.size()) : telemetry;
   Response response;
   response.headers.emplace_back("Content-Type", "text/html; charset=utf-8");
   response.body =
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
       "<title>Pushgateway</title></head>\n<body>\n<h1>Pushgateway</h1>\n<ul>\n" +
-      link(telemetry, "Metrics, as Prometheus scrapes them") +
-      link("api/v1/metrics", "Pushed metrics, by group (JSON)") +
-      link("api/v1/status", "Build, flags and start time (JSON)") + link("-/healthy", "Health") +
-      link("-/ready", "Readiness") + "</ul>\n</body>\n</html>\n";
+      link(metrics, "Metrics, as Prometheus scrapes them") +
+      link("./api/v1/metrics", "Pushed metrics, by group (JSON)") +
+      link("./api/v1/status", "Build, flags and start time (JSON)") +
+      link("./-/healthy", "Health") + link("./-/ready", "Readiness") + "</ul>\n</body>\n</html>\n";
   return response;
 }
 

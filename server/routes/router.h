@@ -40,7 +40,7 @@ struct RouteMatch {
 };
 
 struct RouterOptions {
-  std::string prefix;                       // "" or "/something"
+  std::string prefix = {};                  // "" or "/something"
   std::string telemetry_path = "/metrics";  // complete, prefix included
   bool enable_admin_api = false;
 };
