@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 10
 CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 PACKAGES_build := cmake ninja-build g++ pkg-config libboost1.81-dev libboost-json1.81-dev zlib1g-dev \
-  libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev
+  libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev libsnappy-dev
 PACKAGES_test := $(PACKAGES_build) libgtest-dev libgmock-dev libbenchmark-dev libcurl4-openssl-dev python3 curl
 PACKAGES_lint := $(PACKAGES_test) clang-format-19 clang-tidy-19
 PACKAGES_verify := $(PACKAGES_lint) clang-19 lld-19 libclang-rt-19-dev
@@ -55,16 +55,17 @@ verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds o
 	rm -f build/verify-*.xml
 	status=0; \
 	  $(MAKE) lint || status=1; \
-	  $(MAKE) sanitize-asan-ubsan || status=1; \
+	  $(MAKE) sanitize-fuzz || status=1; \
 	  $(MAKE) sanitize-tsan || status=1; \
 	  $(MAKE) fuzz || status=1; \
 	  python3 tests/totals.py build/verify-*.xml || status=1; exit $$status
 
-.PHONY: sanitize-%
-sanitize-%:
+# Builds a sanitizer preset and runs the unit tests on it. The fuzz preset is asan-ubsan with the
+# fuzzer's instrumentation, so that one build serves both.
+sanitize-%: build/deps-verify
 	cmake --preset $* $(CACHE) >build/$*.log || { cat build/$*.log; exit 1; }
 	cmake --build --preset $* -j $(JOBS)
-	ctest --preset $* -L unit -j $(JOBS) --output-junit $(CURDIR)/build/verify-$*.xml
+	ctest --test-dir build/$* --output-on-failure -L unit -j $(JOBS) --output-junit $(CURDIR)/build/verify-$*.xml
 
 .PHONY: bench
 bench: build/deps-test ## benchmarks on an optimised build
@@ -74,16 +75,17 @@ bench: build/deps-test ## benchmarks on an optimised build
 
 .PHONY: fuzz
 fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10)
-	cmake --preset fuzz $(CACHE) -DPGW_TESTS=ON >build/fuzz.log || { cat build/fuzz.log; exit 1; }
-	cmake --build --preset fuzz -j $(JOBS) --target fuzzers
-	python3 tests/fuzz_run.py --seconds $(FUZZ_SECONDS) --jobs $(JOBS) build/fuzz/tests/fuzz
+	cmake --preset fuzz $(CACHE) >build/fuzz.log || { cat build/fuzz.log; exit 1; }
+	cmake --build --preset fuzz -j $(JOBS) --target $$(python3 tests/fuzz/run.py --list)
+	python3 tests/fuzz/run.py --build build/fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) --report build/verify-fuzzers.xml
 
 .PHONY: lint
 lint: build/deps-lint ## formatting and clang-tidy
 	git ls-files -z '*.cc' '*.h' | xargs -0 -r clang-format-19 --dry-run --Werror
+	@# A build's flags and generated headers are all that clang-tidy needs.
 	cmake --preset dev $(CACHE) >build/dev.log || { cat build/dev.log; exit 1; }
-	cmake --build --preset dev -j $(JOBS) --target generated
-	python3 tests/tidy_run.py --jobs $(JOBS) build/dev
+	cmake --build --preset dev -j $(JOBS) --target pgw_exposition
+	python3 tests/tidy.py --build build/dev --jobs $(JOBS)
 
 .PHONY: format
 format: build/deps-lint ## format all sources
