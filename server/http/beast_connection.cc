@@ -1,9 +1,6 @@
 #include "server/http/beast_connection.h"
 
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,8 +15,6 @@ constexpr std::uint64_t kDiscardBytesMax = 256 * 1024;
 // How long a client may take to read its last answer while it is still sending.
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::chrono::milliseconds kLingerTimeoutDraining{500};
-// Bodies up to this size are copied behind their headers instead of being sent from their place.
-constexpr std::size_t kInlineBodyMax = 16 * 1024;
 // While the budget for bodies is used up, a request gets no more than this with its head.
 constexpr std::size_t kFrugalReadBytes = 4 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -70,26 +65,6 @@ Connection::~Connection() {
   Close();
   ReleaseIncoming();
   thread_.Remove(*this);
-}
-
-// Every entry from outside. `step` may close the connection, but not delete it.
-template <typename Step>
-void Connection::Run(Step step) {
-  ++operations_;
-  RunOperation(std::move(step));
-}
-
-// As Run, for the end of an operation that was counted when it began.
-template <typename Step>
-void Connection::RunOperation(Step step) {
-  try {
-    step();
-  } catch (...) {
-    thread_.output().clear();
-    Close();
-  }
-  --operations_;
-  if (stage_ == Stage::kClosed && operations_ == 0) delete this;
 }
 
 void Connection::Start() {
@@ -598,180 +573,6 @@ void Connection::FinishHandled(Response response) {
   std::string rest = std::move(incoming_->bytes);
   ReleaseIncoming();
   if (!rest.empty()) EnsureIncoming().bytes = std::move(rest);
-}
-
-// ---- Output ----
-
-void Connection::Answer(Response response, const RequestLine& line, bool keep_alive) {
-  const ResponsePlan plan = PlanResponse(response, line, keep_alive && !thread_.draining());
-  std::string& output = thread_.output();
-  AppendResponseHead(output, response, plan, line.version_minor,
-                     thread_.Date(thread_.engine().clock.Now().wall));
-  if (!plan.keep_alive) close_after_write_ = true;
-  if (!plan.send_body) return;
-  if (response.stream == nullptr && response.body.size() <= kInlineBodyMax) {
-    output.append(response.body);
-    if (output.size() > IoThread::kInputBytes) Flush();
-    return;
-  }
-  outgoing_ = std::make_unique<Outgoing>();
-  outgoing_->lead.swap(output);
-  outgoing_->form = plan.form;
-  if (response.stream != nullptr) {
-    outgoing_->source = std::move(response.stream);
-    outgoing_->remaining = plan.length;
-    if (!NextBatch(*outgoing_)) return Close();
-  } else {
-    outgoing_->body = std::move(response.body);
-    outgoing_->segments = {outgoing_->lead, outgoing_->body};
-  }
-  Pump();
-}
-
-void Connection::Refuse(const Refusal& refusal) {
-  AppendRefusal(thread_.output(), refusal);
-  close_after_write_ = linger_ = true;
-}
-
-void Connection::Fail(int status, std::string_view message) {
-  Response response = Response::PlainError(status, message);
-  if (status == 503) response.headers.emplace_back("Retry-After", "1");
-  linger_ = true;
-  const RequestLine unknown;
-  Answer(std::move(response), stage_ == Stage::kBody ? incoming_->parser.line() : unknown, false);
-}
-
-// Sends the small answers collected in the thread's buffer.
-void Connection::Flush() {
-  std::string& output = thread_.output();
-  if (output.empty()) return;
-  if (stage_ != Stage::kClosed) {
-    const ssize_t sent = send(descriptor_.native_handle(), output.data(), output.size(),
-                              MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-      Close();
-    } else if (sent < static_cast<ssize_t>(output.size())) {
-      outgoing_ = std::make_unique<Outgoing>();
-      outgoing_->lead = output.substr(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
-      outgoing_->segments = {outgoing_->lead};
-      AwaitClient(*outgoing_);
-      WaitWritable();
-    }
-  }
-  output.clear();
-}
-
-// Asks the source for more and frames it. False: it broke its promise about the length.
-bool Connection::NextBatch(Outgoing& out) {
-  out.segments.clear();
-  out.pieces.clear();
-  out.next_segment = 0;
-  out.source->Next(out.pieces);
-  std::uint64_t size = 0;
-  for (const std::string_view piece : out.pieces) size += piece.size();
-  if (out.form == BodyForm::kChunked) {
-    if (std::exchange(out.in_chunk, size != 0)) out.lead.append("\r\n");
-    AppendChunkHead(out.lead, size);
-    if (size == 0) out.lead.append("\r\n");
-  } else if (out.form == BodyForm::kLength) {
-    if (size > out.remaining || (size == 0 && out.remaining != 0)) return false;
-    out.remaining -= size;
-  }
-  if (!out.lead.empty()) out.segments.push_back(out.lead);
-  if (size == 0) {
-    out.source.reset();
-  } else {
-    out.segments.insert(out.segments.end(), out.pieces.begin(), out.pieces.end());
-  }
-  return true;
-}
-
-// Sends on. True when the answer has left; otherwise OnWritable() continues.
-bool Connection::Pump() {
-  Outgoing& out = *outgoing_;
-  if (!SendSegments(out)) return false;
-  if (out.source != nullptr) {
-    out.lead.clear();
-    if (!NextBatch(out)) {
-      Close();
-      return false;
-    }
-    if (out.source != nullptr) {
-      // One batch a turn: a fast reader of a long answer must not hold up the others.
-      SetDeadline(limits().response_timeout);
-      ++operations_;
-      thread_.Post([this] { RunOperation([this] { OnWritable(); }); });
-      return false;
-    }
-    if (!SendSegments(out)) return false;
-  }
-  outgoing_.reset();
-  return true;
-}
-
-// False: the socket takes no more for now, or is closed.
-bool Connection::SendSegments(Outgoing& out) {
-  constexpr std::size_t kVectorsMax = 256;
-  iovec vectors[kVectorsMax];
-  while (out.next_segment < out.segments.size()) {
-    const std::size_t count = std::min(kVectorsMax, out.segments.size() - out.next_segment);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::string_view segment = out.segments[out.next_segment + i];
-      vectors[i] = {const_cast<char*>(segment.data()), segment.size()};
-    }
-    msghdr message{};
-    message.msg_iov = vectors;
-    message.msg_iovlen = count;
-    const ssize_t result =
-        sendmsg(descriptor_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (result < 0) {
-      if (errno == EINTR) continue;
-      if (errno != EAGAIN) {
-        Close();
-        return false;
-      }
-      if (!out.timed) AwaitClient(out);
-      WaitWritable();
-      return false;
-    }
-    out.timed = false;
-    auto sent = static_cast<std::size_t>(result);
-    while (out.next_segment < out.segments.size() &&
-           sent >= out.segments[out.next_segment].size()) {
-      sent -= out.segments[out.next_segment++].size();
-    }
-    if (sent > 0) out.segments[out.next_segment].remove_prefix(sent);
-  }
-  return true;
-}
-
-// A socket becomes writable when a good part of its buffer, which may be megabytes, is empty again.
-// A slow client makes progress long before: what counts is what it has acknowledged.
-void Connection::AwaitClient(Outgoing& out) {
-  out.timed = true;
-  if (ioctl(descriptor_.native_handle(), SIOCOUTQ, &out.unacknowledged) != 0) {
-    out.unacknowledged = 0;
-  }
-  SetDeadline(limits().response_timeout);
-}
-
-bool Connection::ClientIsReading(Outgoing& out) {
-  int unacknowledged = 0;
-  return out.timed && ioctl(descriptor_.native_handle(), SIOCOUTQ, &unacknowledged) == 0 &&
-         unacknowledged < out.unacknowledged;
-}
-
-void Connection::OnWritable() {
-  if (outgoing_ == nullptr || !Pump()) return;
-  if (stage_ == Stage::kHandling) {
-    deadline_ = SteadyTime::max();
-    if (ready_ == nullptr) return;
-    const std::unique_ptr<Response> response = std::move(ready_);
-    FinishHandled(std::move(*response));
-  } else if (stage_ == Stage::kHead) {
-    SetDeadline(limits().header_timeout);
-  }
-  Consume({});
 }
 
 }  // namespace pgw::http

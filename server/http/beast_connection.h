@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/http/beast_io_thread.h"
@@ -150,5 +151,25 @@ class Connection {
   bool served_one_ = false;
   unsigned char stray_newlines_max_ = 0;
 };
+
+// Every entry from outside. `step` may close the connection, but not delete it.
+template <typename Step>
+void Connection::Run(Step step) {
+  ++operations_;
+  RunOperation(std::move(step));
+}
+
+// As Run, for the end of an operation that was counted when it began.
+template <typename Step>
+void Connection::RunOperation(Step step) {
+  try {
+    step();
+  } catch (...) {
+    thread_.output().clear();
+    Close();
+  }
+  --operations_;
+  if (stage_ == Stage::kClosed && operations_ == 0) delete this;
+}
 
 }  // namespace pgw::http

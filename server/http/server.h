@@ -43,7 +43,7 @@ class Server {
  public:
   // All references must outlive the server.
   Server(Handler& handler, const ServerOptions& options, const Clock& clock, Logger& log);
-  ~Server();  // as Shutdown()
+  ~Server();  // as Shutdown(), then waits for a handler that is still at work
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
