@@ -1,0 +1,240 @@
+#include "server/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "server/version.h"
+
+namespace pgw {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+using Arguments = std::vector<std::string>;
+using Action = CommandLine::Action;
+
+Result<std::vector<std::string>> NoFiles(const std::string& path) {
+  return InvalidArgument("open " + path + ": no such file or directory");
+}
+
+CommandLine Parse(const Arguments& arguments) {
+  Result<CommandLine> command = ParseArguments(arguments, NoFiles);
+  EXPECT_TRUE(command) << command.error().message;
+  return command ? *command : CommandLine{};
+}
+
+Config ConfigOf(const Arguments& arguments) { return Parse(arguments).config; }
+
+std::string ErrorOf(const Arguments& arguments) {
+  const Result<CommandLine> command = ParseArguments(arguments, NoFiles);
+  return command ? "none" : command.error().message;
+}
+
+std::map<std::string, std::string> Shown(const Arguments& arguments) {
+  const Config config = ConfigOf(arguments);
+  return {config.shown_flags.begin(), config.shown_flags.end()};
+}
+
+TEST(ConfigTest, HasUpstreamsDefaultsAndOurLimits) {
+  const Config config = ConfigOf({});
+  EXPECT_THAT(config.listen_addresses, ElementsAre(":9091"));
+  EXPECT_EQ(config.telemetry_path, "/metrics");
+  EXPECT_EQ(config.route_prefix, "");
+  EXPECT_FALSE(config.enable_lifecycle);
+  EXPECT_FALSE(config.enable_admin_api);
+  EXPECT_TRUE(config.check_consistency);
+  EXPECT_EQ(config.validation, NameValidation::kLegacy);
+  EXPECT_EQ(config.log_level, LogLevel::kInfo);
+  EXPECT_EQ(config.log_format, LogFormat::kLogfmt);
+  EXPECT_EQ(config.ttl, 0ns);
+  EXPECT_EQ(config.limits.header_bytes_max, 64u * 1024);
+  EXPECT_EQ(config.limits.body_bytes_max, 64u << 20);
+  EXPECT_EQ(config.limits.bodies_bytes_max, 256u << 20);
+  EXPECT_EQ(config.limits.header_timeout, 30s);
+  EXPECT_EQ(config.limits.body_timeout, 60s);
+  EXPECT_EQ(config.limits.idle_timeout, 5min);
+  EXPECT_EQ(config.limits.response_timeout, 60s);
+}
+
+TEST(ConfigTest, TakesEveryFlagOver) {
+  const Config config = ConfigOf(
+      {"--web.listen-address=127.0.0.1:1", "--web.listen-address", "[::1]:2",
+       "--web.systemd-socket", "--web.enable-lifecycle", "--web.enable-admin-api",
+       "--push.disable-consistency-check", "--push.enable-utf8-names", "--log.level=DEBUG",
+       "--log.format=json", "--metric.timetolive=1d", "--web.max-header-bytes=1",
+       "--web.max-body-bytes=2", "--web.max-inflight-body-bytes=0", "--web.read-header-timeout=1s",
+       "--web.read-body-timeout=0", "--web.idle-timeout=1us", "--web.write-timeout=1.5s"});
+  EXPECT_THAT(config.listen_addresses, ElementsAre("127.0.0.1:1", "[::1]:2"));
+  EXPECT_TRUE(config.systemd_socket);
+  EXPECT_TRUE(config.enable_lifecycle);
+  EXPECT_TRUE(config.enable_admin_api);
+  EXPECT_FALSE(config.check_consistency);
+  EXPECT_EQ(config.validation, NameValidation::kUtf8);
+  EXPECT_EQ(config.log_level, LogLevel::kDebug);
+  EXPECT_EQ(config.log_format, LogFormat::kJson);
+  EXPECT_EQ(config.ttl, 24h);
+  EXPECT_EQ(config.limits.header_bytes_max, 1u);
+  EXPECT_EQ(config.limits.body_bytes_max, 2u);
+  EXPECT_EQ(config.limits.bodies_bytes_max, 0u);
+  EXPECT_EQ(config.limits.header_timeout, 1s);
+  EXPECT_EQ(config.limits.body_timeout, 0s);
+  EXPECT_EQ(config.limits.idle_timeout, 1ms) << "rounded to zero it would be no limit";
+  EXPECT_EQ(config.limits.response_timeout, 1500ms);
+}
+
+TEST(ConfigTest, DerivesPrefixes) {
+  struct Case {
+    Arguments arguments;
+    std::string internal, external;
+  };
+  for (const Case& c : {
+           Case{{}, "", ""},
+           Case{{"--web.route-prefix=/"}, "", ""},
+           Case{{"--web.route-prefix=pg"}, "/pg", ""},
+           Case{{"--web.route-prefix=/pg/"}, "/pg", ""},
+           Case{{"--web.external-url=http://h/pg/"}, "/pg", "/pg"},
+           Case{{"--web.external-url=http://h/pg", "--web.route-prefix=/"}, "", "/pg"},
+           Case{{"--web.external-url=h.example/pg"}, "/h.example/pg", "/h.example/pg"},
+       }) {
+    const Config config = ConfigOf(c.arguments);
+    EXPECT_EQ(config.route_prefix, c.internal);
+    EXPECT_EQ(config.external_prefix, c.external);
+    EXPECT_EQ(config.telemetry_path, c.internal + "/metrics");
+  }
+}
+
+TEST(ConfigTest, JoinsTheTelemetryPath) {
+  EXPECT_EQ(ConfigOf({"--web.telemetry-path=/a//b/../c/"}).telemetry_path, "/a/c");
+  EXPECT_EQ(ConfigOf({"--web.telemetry-path=m", "--web.route-prefix=/pg"}).telemetry_path, "/pg/m");
+  EXPECT_THAT(ErrorOf({"--web.telemetry-path=m"}), HasSubstr("must begin with /"));
+  for (const std::string path :
+       {"/", "/status", "/-/healthy", "/-/ready/", "/static/x", "/debug/pprof/heap", "/-/quit"}) {
+    EXPECT_EQ(ErrorOf({"--web.telemetry-path=" + path}),
+              "invalid --web.telemetry-path \"" + path + "\": another page is there");
+  }
+  EXPECT_EQ(ErrorOf({"--web.telemetry-path=/status", "--web.route-prefix=/pg"}),
+            "invalid --web.telemetry-path \"/status\": another page is there");
+}
+
+TEST(ConfigTest, LetsTheTimeToLiveStandBare) {
+  EXPECT_EQ(ConfigOf({"--metric.timetolive"}).ttl, 120s);
+  EXPECT_EQ(ConfigOf({"--metric.timetolive", "--log.level=warn"}).ttl, 120s);
+  EXPECT_EQ(ConfigOf({"--metric.timetolive", "90s"}).ttl, 90s);
+  EXPECT_EQ(ErrorOf({"--metric.timetolive", "soon"}), "time: invalid duration \"soon\"");
+  EXPECT_EQ(ErrorOf({"--metric.timetolive="}), "time: invalid duration \"\"");
+  EXPECT_EQ(ErrorOf({"--metric.timetolive=-5s"}),
+            "--metric.timetolive must not be negative, got \"-5s\"");
+  EXPECT_EQ(ErrorOf({"--metric.timetolive", "-5s"}), "unknown short flag '-5'");
+}
+
+TEST(ConfigTest, NamesTheFirstMistake) {
+  EXPECT_EQ(ErrorOf({"--log.level=foo", "--log.format=bar"}), "unrecognized log level foo");
+  EXPECT_EQ(ErrorOf({"--log.format=JSON"}), "unrecognized log format JSON");
+  EXPECT_EQ(ErrorOf({"--web.external-url=%zz"}),
+            "invalid URL: parse \"%zz\": invalid URL escape \"%zz\"");
+  EXPECT_EQ(ErrorOf({"--persistence.interval=5"}), "time: missing unit in duration \"5\"");
+  EXPECT_EQ(ErrorOf({"--web.max-body-bytes=1MB"}), "invalid number of bytes \"1MB\"");
+  EXPECT_EQ(ErrorOf({"--web.max-body-bytes=-1"}), "invalid number of bytes \"-1\"");
+  EXPECT_EQ(ErrorOf({"--web.idle-timeout=-1s"}), "negative timeout \"-1s\"");
+  EXPECT_EQ(ErrorOf({"--log.level=info", "--log.level=info"}),
+            "flag 'log.level' cannot be repeated");
+  EXPECT_EQ(ErrorOf({"--log.level=foo", "--x"}), "unknown long flag '--x'");
+  EXPECT_EQ(ErrorOf({"check"}), "unexpected check");
+}
+
+TEST(ConfigTest, RefusesWhatIsNotThereYet) {
+  EXPECT_EQ(ErrorOf({"--persistence.file=x"}),
+            "--persistence.file is not available in this version");
+  EXPECT_EQ(ErrorOf({"--web.config.file=x"}), "--web.config.file is not available in this version");
+  EXPECT_EQ(ErrorOf({"--persistence.file="}), "none");
+}
+
+TEST(ConfigTest, ShowsEffectiveValues) {
+  const auto shown = Shown({"--web.route-prefix=pg/", "--web.listen-address=:1",
+                            "--web.listen-address=:2", "--web.enable-lifecycle", "--log.level=WARN",
+                            "--metric.timetolive", "--persistence.interval=90m"});
+  EXPECT_EQ(shown.at("web.route-prefix"), "/pg");
+  EXPECT_EQ(shown.at("web.listen-address"), ":1,:2");
+  EXPECT_EQ(shown.at("web.enable-lifecycle"), "true");
+  EXPECT_EQ(shown.at("log.level"), "warn");
+  EXPECT_EQ(shown.at("metric.timetolive"), "2m0s");
+  EXPECT_EQ(shown.at("persistence.interval"), "1h30m0s");
+  EXPECT_EQ(shown.at("web.read-header-timeout"), "30s");
+  EXPECT_EQ(shown.at("web.max-body-bytes"), "67108864");
+  EXPECT_FALSE(shown.contains("help"));
+  EXPECT_FALSE(shown.contains("version"));
+  EXPECT_FALSE(shown.contains("healthcheck"));
+}
+
+TEST(ConfigTest, ShowsUpstreamsFlagsWithItsDefaults) {
+  const auto shown = Shown({});
+  const std::map<std::string, std::string> expected = {{"log.format", "logfmt"},
+                                                       {"log.level", "info"},
+                                                       {"metric.timetolive", "0s"},
+                                                       {"persistence.file", ""},
+                                                       {"persistence.interval", "5m0s"},
+                                                       {"push.disable-consistency-check", "false"},
+                                                       {"push.enable-utf8-names", "false"},
+                                                       {"web.config.file", ""},
+                                                       {"web.enable-admin-api", "false"},
+                                                       {"web.enable-lifecycle", "false"},
+                                                       {"web.external-url", ""},
+                                                       {"web.listen-address", ":9091"},
+                                                       {"web.route-prefix", ""},
+                                                       {"web.systemd-socket", "false"},
+                                                       {"web.telemetry-path", "/metrics"}};
+  for (const auto& [name, value] : expected) {
+    ASSERT_TRUE(shown.contains(name)) << name;
+    EXPECT_EQ(shown.at(name), value) << name;
+  }
+  EXPECT_EQ(shown.size(), expected.size() + 7) << "and seven limits of ours";
+}
+
+TEST(ConfigTest, ShowsHelpAndVersionInSpiteOfBadValues) {
+  EXPECT_EQ(Parse({"--help", "--persistence.interval=abc"}).action, Action::kShowHelp);
+  EXPECT_EQ(Parse({"-h"}).action, Action::kShowHelp);
+  EXPECT_EQ(Parse({"--help-long"}).action, Action::kShowHelp);
+  EXPECT_EQ(Parse({"--version", "--x"}).action, Action::kShowVersion);
+  EXPECT_EQ(Parse({"--log.level=foo", "--version"}).action, Action::kShowVersion);
+  EXPECT_EQ(ErrorOf({"--help", "--x"}), "unknown long flag '--x'");
+  EXPECT_EQ(ErrorOf({"--x", "--version"}), "unknown long flag '--x'");
+  EXPECT_EQ(Parse({"--no-help"}).action, Action::kRun);
+}
+
+TEST(ConfigTest, ListsEveryFlagInTheHelp) {
+  const std::string help = HelpText();
+  for (const auto& [name, value] : Shown({})) EXPECT_THAT(help, HasSubstr(name));
+  EXPECT_THAT(help, HasSubstr("--metric.timetolive[=120s]"));
+  EXPECT_THAT(help, HasSubstr("--healthcheck[=URL]"));
+  EXPECT_TRUE(help.starts_with("usage: pushgateway [<flags>]\n"));
+}
+
+TEST(ConfigTest, FindsTheServerToCheck) {
+  EXPECT_EQ(Parse({"--healthcheck"}).action, Action::kHealthcheck);
+  EXPECT_EQ(Parse({"--healthcheck"}).healthcheck_url, "http://127.0.0.1:9091/-/healthy");
+  EXPECT_EQ(Parse({"--healthcheck", "http://h/x"}).healthcheck_url, "http://h/x");
+  EXPECT_EQ(Parse({"--healthcheck", "--web.listen-address=[::]:8", "--web.route-prefix=pg"})
+                .healthcheck_url,
+            "http://[::1]:8/pg/-/healthy");
+}
+
+TEST(VersionTest, HasUpstreamsForm) {
+  EXPECT_THAT(VersionText(),
+              MatchesRegex("pushgateway, version [^ ]+ \\(branch: [^ ]+, revision: [^ ]+\\)\n"
+                           "  build user:       .*\n  build date:       .*\n"
+                           "  go version:       .*\n  platform:         linux/[a-z0-9]+\n"
+                           "  tags:             unknown\n"));
+  EXPECT_THAT(VersionInfo(), MatchesRegex("\\(version=.+, branch=.+, revision=.+\\)"));
+  EXPECT_THAT(BuildContext(),
+              MatchesRegex("\\(go=, platform=linux/.+, user=, date=.+, tags=unknown\\)"));
+}
+
+}  // namespace
+}  // namespace pgw
