@@ -3,7 +3,7 @@
 
     conformance.py --program build/dev/server/pushgateway            ours
     conformance.py --server go                                       the Go reference
-    conformance.py --program …/civetweb_gateway --lacks engine …     an embedding
+    conformance.py --program …/embed_civetweb --lacks own-server …   an embedding
     options: [--only REGEX] [--peers build/peers] [--jobs N] [file.case …]
 
 Each case starts a server of its own. Lines marked [go] or [ours] hold for that side alone, and a
