@@ -140,7 +140,7 @@ void PreparedPush::Sanitize(const GroupingLabels& grouping, Metric& metric) {
   }
   if (!sorted) {
     std::sort(labels.begin() + static_cast<std::ptrdiff_t>(first),
-                     labels.begin() + static_cast<std::ptrdiff_t>(last), std::less<>());
+              labels.begin() + static_cast<std::ptrdiff_t>(last), std::less<>());
   }
   const std::vector<Label>& forced = has_instance ? grouping.labels() : grouping.with_instance();
   const std::size_t start = labels.size();
@@ -358,12 +358,9 @@ Status PreparedPush::Render(PreparedFamily& prepared) {
   prepared.text_offset = text_.size();
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
     Metric metric = set_->metrics[m];
-    std::size_t line = family.name.size() + 64;
-    for (std::uint32_t i = 0; i < metric.label_count; ++i) {
-      const Label& label = set_->labels[metric.first_label + i];
-      line += label.name.size() + label.value.size() + 4;
-    }
-    if (text_.size() + line * (metric.point_count + std::size_t{3}) > kRenderedBytesMax) {
+    const std::size_t bytes_max =
+        MetricLinesBytesMax(*set_, family, metric, Escaping::kUnderscores);
+    if (bytes_max > kRenderedBytesMax - text_.size()) {
       return Error{Code::kTooLarge, "pushed metrics exceed " + std::to_string(kRenderedBytesMax) +
                                         " bytes with their grouping labels, at metric " +
                                         GoQuote(family.name)};
