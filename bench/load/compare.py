@@ -34,7 +34,7 @@ PUSH_GROUPS = (100, 1_000, 10_000, 100_000)
 SCRAPE_GROUPS = 10_000
 CONNECTIONS = 16
 SCRAPES = 15
-K0S_PUSHES = 60
+K0S_PUSHES = 400
 NO_TTL: tuple[str, ...] = ()
 
 # Each request: one series of ten, into one group after the other.
@@ -292,8 +292,8 @@ def table(result: dict) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ours", required=True)
-    parser.add_argument("--empty", required=True)
+    parser.add_argument("--ours", required=True, type=os.path.abspath)
+    parser.add_argument("--empty", required=True, type=os.path.abspath)
     parser.add_argument("--peers", required=True, type=pathlib.Path)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--json", type=pathlib.Path)
