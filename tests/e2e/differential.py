@@ -6,9 +6,10 @@ sees: status, error text, scrape as text and as protobuf, JSON.
 
 Upstream answers some questions at random (which of several conflicts is named, whose help a merged
 family shows), because Go walks maps in random order. Those are recognised: a text counts as agreed
-if the reference gives it too when asked again, a list of several errors if both lists name a common
-one (what else is listed depends on the order upstream happens to gather in), a help if groups do
-not agree on it. The order of a family's samples is not compared.
+if the reference gives it too when asked again, a list of several errors if both blame a common
+family (what is listed depends on the order upstream happens to gather in). Ours shows the help of
+the most recent push of a family that had one, upstream that of some group that has the family now:
+where these may differ, ours has to be one that was pushed. The order of samples is not compared.
 Fails if any kind of comparison agrees in less than 99 %.
 """
 
@@ -111,6 +112,7 @@ class Differential:
         self.name = name
         self.reader = reader
         self.history: list[sequences.Operation] = []
+        self.helps: dict[str, set] = collections.defaultdict(set)  # pushed for each family so far
         for operation in operations:
             self.history.append(operation)
             if not self._step(operation):
@@ -144,6 +146,8 @@ class Differential:
             self._compare_errors(operation, ours, theirs)
         elif operation.method == "DELETE":
             self._settle()
+        else:
+            self._group_helps()
         return True
 
     def _settle(self) -> None:
@@ -171,7 +175,7 @@ class Differential:
                     break
         if kind == "list of errors":
             self.comparison.exact_lists += text == other
-        same = text == other or kind == "list of errors" and bool(set(text) & set(other))
+        same = text == other or kind == "list of errors" and bool(blamed(text) & blamed(other))
         self.comparison.note(kind, same, classify_error(other, text),
                              lambda: f"{self._where()}\n- {theirs.text!r}\n+ {ours.text!r}")
 
@@ -188,19 +192,33 @@ class Differential:
         ours, theirs = self._both("/metrics", accept)
         if theirs.status != 200:
             return "scrape", [str(ours.status)], [str(theirs.status)]
-        helps = self._helps()
+        helps = self._open_helps()
+        self._compare_helps(ours.text, helps)
         return "scrape", *(scrapes.canonical(text_lines(answer.text, helps)) for answer in (ours, theirs))
 
-    def _helps(self) -> set[str]:
-        """Families whose groups do not agree on a help: which one is shown is random upstream. The
-        JSON does not tell an empty help from none, so several groups without one are such too."""
-        by_name: dict[str, list] = collections.defaultdict(list)
+    def _group_helps(self) -> dict[str, list]:
+        """The helps that the groups have now for each family; notes them as pushed."""
+        found: dict[str, list] = collections.defaultdict(list)
         for group in json.loads(self.reference.get("/api/v1/metrics").body)["data"]:
             for name, family in group.items():
                 if isinstance(family, dict) and "time_stamp" in family:
-                    by_name[name].append(family.get("help"))
-        return {escaped for name, texts in by_name.items()
-                if len(set(texts)) > 1 or texts.count(None) > 1 for escaped in escapings(name)}
+                    found[name].append(family.get("help", ""))
+                    self.helps[name].add(family.get("help", ""))
+        return found
+
+    def _open_helps(self) -> dict[str, set]:
+        """Families whose help is a matter of choice, under each name they are shown by, with the
+        helps they were pushed with. The API does not tell an empty help from none."""
+        return {shown: self.helps[name] for name in self._group_helps()
+                if len(self.helps[name]) > 1 or "" in self.helps[name] for shown in escapings(name)}
+
+    def _compare_helps(self, text: str, choices: dict[str, set]) -> None:
+        for line in text.split("\n"):
+            name = scrapes.line_name(line)
+            if line.startswith("# HELP ") and name in choices and not name.startswith(scrapes.OWN):
+                shown = line[len(f"# HELP {name} "):].replace("\\n", "\n").replace("\\\\", "\\")
+                self.comparison.note("chosen help", shown in choices[name], "not one of those pushed",
+                                     lambda line=line, name=name: f"{self._where()}\n{line!r} of {choices[name]}")
 
     def _json(self):
         ours, theirs = self._both("/api/v1/metrics")
@@ -208,7 +226,7 @@ class Differential:
 
     def _protobuf(self):
         ours, theirs = self._both("/metrics", wire.CONTENT_TYPE + ";escaping=allow-utf-8")
-        helps = self._helps()
+        helps = self._open_helps()
         return "protobuf scrape", normal_protobuf(ours, helps), normal_protobuf(theirs, helps)
 
 
@@ -220,6 +238,11 @@ def error_lines(text: str) -> list[str]:
     if re.fullmatch(r"\d+ error\(s\) occurred:", lines[0]):
         lines = [line.removeprefix("* ") for line in lines[1:]]
     return sorted(lines)
+
+
+def blamed(errors: list[str]) -> set[str]:
+    """The families that errors name."""
+    return set(re.findall(r'(?:metric|named|family) "?([^" {]+)"?', "\n".join(errors)))
 
 
 def classify_error(theirs: list[str], ours: list[str]) -> str:
@@ -244,10 +267,11 @@ def difference(theirs: list[str], ours: list[str]) -> str:
 
 def escapings(name: str) -> list[str]:
     underscored = "".join(c if c.isascii() and (c.isalnum() or c in "_:") else "_" for c in name)
-    return [sequences.quoted(name), name, underscored, sequences.escape_name(name)]
+    dotted = "".join("_dot_" if c == "." else c if c.isascii() and (c.isalnum() or c == ":") else "__" for c in name)
+    return [sequences.quoted(name), name, underscored, dotted, sequences.escape_name(name)]
 
 
-def text_lines(text: str, open_helps: set[str]) -> list[str]:
+def text_lines(text: str, open_helps: dict[str, set]) -> list[str]:
     lines = []
     for line in scrapes.pushed_lines(text):
         if line.startswith("# HELP ") and scrapes.line_name(line) in open_helps:
@@ -277,7 +301,7 @@ def normal_json(answer: Response) -> list[str]:
     return sorted(groups)
 
 
-def normal_protobuf(answer: Response, open_helps: set[str]) -> list[str]:
+def normal_protobuf(answer: Response, open_helps: dict[str, set]) -> list[str]:
     if answer.status != 200:
         return [f"status {answer.status}"]
     families = []
