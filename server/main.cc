@@ -37,12 +37,12 @@ void Print(std::FILE* file, const std::string& text) {
 }
 
 // Pushes are parsed on a few threads: two arenas keep what they free in reach of each other. Large
-// bodies come from mmap and go back to the kernel at once.
+// bodies come from mmap and go back to the kernel at once; what control planes push does not.
 void TuneAllocator() {
 #ifdef __GLIBC__
   mallopt(M_ARENA_MAX, 2);
-  mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-  mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+  mallopt(M_MMAP_THRESHOLD, 1024 * 1024);
+  mallopt(M_TRIM_THRESHOLD, 2 * 1024 * 1024);
 #endif
 }
 

@@ -1,13 +1,14 @@
 // The server's own metric families, as far as pushes are checked against them. Knows exposition.
 #pragma once
 
-#include <functional>
-#include <map>
+#include <cstdint>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "exposition/hash_index.h"
 #include "exposition/metric_type.h"
+#include "store/hashed_view.h"
 
 namespace pgw {
 
@@ -24,17 +25,21 @@ struct OwnFamily {
 // Immutable after construction, hence thread-safe.
 class OwnFamilyTable {
  public:
-  explicit OwnFamilyTable(const std::vector<OwnFamily>& families) {
-    for (const OwnFamily& family : families) by_name_.emplace(family.name, family);
+  explicit OwnFamilyTable(std::vector<OwnFamily> families) : families_(std::move(families)) {
+    for (std::uint32_t i = 0; i < families_.size(); ++i) {
+      index_.Insert(KeyedHash(families_[i].name), i);
+    }
   }
 
-  const OwnFamily* Find(std::string_view name) const {
-    const auto found = by_name_.find(name);
-    return found != by_name_.end() ? &found->second : nullptr;
+  const OwnFamily* Find(const HashedView& name) const {
+    const std::uint32_t found = index_.Find(
+        name.hash, [this, &name](std::uint32_t i) { return families_[i].name == name.text; });
+    return found != HashIndex::kNone ? &families_[found] : nullptr;
   }
 
  private:
-  std::map<std::string, OwnFamily, std::less<>> by_name_;
+  const std::vector<OwnFamily> families_;
+  HashIndex index_;  // into families_, by name
 };
 
 }  // namespace pgw

@@ -254,9 +254,26 @@ std::vector<Label> PreparedPush::ExposedLabels(const Metric& metric) const {
   return exposed;
 }
 
+bool PreparedPush::InAscendingOrder(const Family& family) const {
+  const Metric* previous = nullptr;
+  for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+    const Metric& metric = set_->metrics[m];
+    if (previous != nullptr) {
+      const Label* const a = set_->labels.data() + previous->first_label;
+      const Label* const b = set_->labels.data() + metric.first_label;
+      if (!std::lexicographical_compare(a, a + previous->label_count, b, b + metric.label_count)) {
+        return false;
+      }
+    }
+    previous = &metric;
+  }
+  return true;
+}
+
 // Two samples of one family must differ in a label, as the default escaping exposes them.
 void PreparedPush::CheckUnique(PreparedFamily& prepared) {
   const Family& family = set_->families[prepared.family];
+  if (!prepared.beyond_lines && InAscendingOrder(family)) return;
   const auto labels_of = [this, &prepared](std::uint32_t m) {
     const Metric& metric = set_->metrics[m];
     if (prepared.beyond_lines) return ExposedLabels(metric);
@@ -311,18 +328,20 @@ void PreparedPush::CheckName(PreparedFamily& prepared, std::uint32_t index,
   if (escaped && (prepared.exposed == kPushTimeName || prepared.exposed == kPushFailureTimeName)) {
     return complain_twin(prepared.exposed);
   }
-  if (const OwnFamily* const family = own.Find(prepared.exposed)) {
+  const HashedView name(prepared.exposed);
+  if (const OwnFamily* const family = own.Find(name)) {
     if (escaped) return complain_twin(family->name);
     return CheckAgainstOwn(prepared, *family);
   }
-  const std::uint32_t first = FindIndex(prepared.exposed);
+  const std::uint32_t first = FindIndex(name);
   if (first < index) return complain_twin(families_[first].name);
   // Of two pushed families that exclude each other the later one is told.
   const auto find = [this, index, &own](std::string_view exposed) -> ExposedFamily {
-    if (const OwnFamily* const family = own.Find(exposed)) {
+    const HashedView other(exposed);
+    if (const OwnFamily* const family = own.Find(other)) {
       return {family->name, MaskOf(family->type)};
     }
-    const std::uint32_t found = FindIndex(exposed);
+    const std::uint32_t found = FindIndex(other);
     if (found >= index) return {};
     return {families_[found].name, MaskOf(families_[found].type)};
   };
@@ -335,20 +354,20 @@ void PreparedPush::IndexNames() {
   name_index_.Clear();
   for (std::uint32_t i = 0; i < families_.size(); ++i) {
     // Of several families exposed alike the first stays in the index.
-    if (families_[i].has_samples && FindIndex(families_[i].exposed) == kNoIndex) {
-      name_index_.Insert(KeyedHash(families_[i].exposed), i);
-    }
+    if (!families_[i].has_samples) continue;
+    const HashedView name(families_[i].exposed);
+    if (FindIndex(name) == kNoIndex) name_index_.Insert(name.hash, i);
   }
 }
 
-std::uint32_t PreparedPush::FindIndex(std::string_view exposed) const {
-  return name_index_.Find(KeyedHash(exposed), [this, exposed](std::uint32_t i) {
-    return families_[i].exposed == exposed;
+std::uint32_t PreparedPush::FindIndex(const HashedView& exposed) const {
+  return name_index_.Find(exposed.hash, [this, &exposed](std::uint32_t i) {
+    return families_[i].exposed == exposed.text;
   });
 }
 
 ExposedFamily PreparedPush::FindExposed(std::string_view exposed) const {
-  const std::uint32_t found = FindIndex(exposed);
+  const std::uint32_t found = FindIndex(HashedView(exposed));
   if (found == kNoIndex) return {};
   return {families_[found].name, MaskOf(families_[found].type)};
 }

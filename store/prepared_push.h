@@ -15,6 +15,7 @@
 #include "exposition/metric_type.h"
 #include "store/error_list.h"
 #include "store/group_key.h"
+#include "store/hashed_view.h"
 #include "store/own_families.h"
 #include "store/shared_text.h"
 #include "store/suffix_rules.h"
@@ -104,13 +105,15 @@ class PreparedPush {
   // The first thing wrong with a sample in itself; false if there is none.
   bool CheckMetric(const Family& family, const Metric& metric, std::string* why) const;
   bool CheckLabels(const Metric& metric, std::string* why) const;
+  // True if the samples stand in ascending order of their labels: then no two are alike.
+  bool InAscendingOrder(const Family& family) const;
   void CheckUnique(PreparedFamily& prepared);
   void CheckName(PreparedFamily& prepared, std::uint32_t index, const OwnFamilyTable& own);
   void CheckAgainstOwn(PreparedFamily& prepared, const OwnFamily& own);
   Status Render(PreparedFamily& prepared);
   void IndexNames();
   // Where `exposed` stands in families_; kNoIndex if it was not pushed.
-  std::uint32_t FindIndex(std::string_view exposed) const;
+  std::uint32_t FindIndex(const HashedView& exposed) const;
   // `word` makes the text; it is called only where somebody will read it.
   template <typename Word>
   void Complain(PreparedFamily& prepared, const Word& word);
