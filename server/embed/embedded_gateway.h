@@ -30,22 +30,22 @@ namespace pgw::embed {
 
 struct EmbedOptions {
   // Where the gateway lives: "" or "/something", as --web.route-prefix. All its paths begin so.
-  std::string prefix;
+  std::string prefix{};
   // Of pushed metrics, counted from their push. Zero: for ever.
   std::chrono::nanoseconds ttl{0};
   // Complete, with the prefix; empty: <prefix>/metrics. Pushes go to <prefix>/metrics in any case.
-  std::string telemetry_path;
+  std::string telemetry_path{};
   bool check_consistency = true;
   NameValidation validation = NameValidation::kLegacy;
   bool enable_admin_api = false;                       // wipe
   std::uint64_t decompressed_bytes_max = 64ull << 20;  // of one body; 0: no limit
   // Metrics of the program itself that are scraped together with the pushed ones. A push that uses
   // one of these names with another type or help is refused instead of spoiling the scrape.
-  std::vector<OwnFamily> reserved_families;
+  std::vector<OwnFamily> reserved_families{};
   // For /api/v1/status, sorted by key.
-  std::vector<std::pair<std::string, std::string>> shown_flags;
+  std::vector<std::pair<std::string, std::string>> shown_flags{};
   // Called when a client asks for termination; must return at once. Empty: nobody may ask.
-  std::function<void()> quit;
+  std::function<void()> quit{};
 };
 
 // Thread-safe.

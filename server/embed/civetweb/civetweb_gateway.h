@@ -26,7 +26,7 @@ namespace pgw::embed {
 struct CivetwebOptions {
   // The one the handler was made for: "" or "/something". An empty one takes every path that no
   // other handler of the server takes.
-  std::string prefix;
+  std::string prefix{};
   std::uint64_t body_bytes_max = 64ull << 20;     // one body as received; more: 413. 0: no limit
   std::uint64_t bodies_bytes_max = 256ull << 20;  // all unfinished ones; more: 503. 0: no limit
   // By default civetweb decodes paths before a handler sees them, and an escaped slash in a label
