@@ -82,7 +82,8 @@ class Comparison:
             self.classes[f"{kind}: {label}"] += 1
             shown = self.examples[f"{kind}: {label}"]
             if len(shown) < EXAMPLES_MAX:
-                shown.append(example() if callable(example) else example)
+                text = example() if callable(example) else example
+                shown.append("\n".join(line if len(line) < 400 else line[:400] + " …" for line in text.split("\n")))
         return same
 
     def report(self) -> bool:
