@@ -13,7 +13,6 @@ PAYLOADS ?=
 # Arguments for `make run`.
 ARGS ?= --metric.timetolive
 FUZZ_SECONDS ?= 10
-CACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
 PACKAGES_build := cmake ninja-build g++ pkg-config libboost1.81-dev libboost-json1.81-dev zlib1g-dev \
   libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev libsnappy-dev
@@ -33,13 +32,13 @@ run: build ## build and start ./pushgateway (ARGS="…" for other flags)
 
 .PHONY: build
 build: build/deps-build ## leave an optimised ./pushgateway here
-	cmake --preset release $(CACHE) >build/release.log || { cat build/release.log; exit 1; }
+	cmake --preset release >build/release.log || { cat build/release.log; exit 1; }
 	cmake --build --preset release -j $(JOBS) --target pushgateway
 	ln -f build/release/server/pushgateway pushgateway 2>/dev/null || cp build/release/server/pushgateway pushgateway
 
 .PHONY: test
 test: build/deps-test ## unit tests, then everything from outside (PAYLOADS=dir for captured payloads)
-	cmake --preset dev $(CACHE) -DPGW_PAYLOADS="$(if $(PAYLOADS),$(abspath $(PAYLOADS)))"
+	cmake --preset dev -DPGW_PAYLOADS="$(if $(PAYLOADS),$(abspath $(PAYLOADS)))"
 	@# What the end-to-end tests compare with is downloaded while the compiler works.
 	python3 tests/e2e/peers.py >build/peers.log 2>&1 & \
 	  cmake --build --preset dev -j $(JOBS); wait
@@ -63,19 +62,19 @@ verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds o
 # Builds a sanitizer preset and runs the unit tests on it. The fuzz preset is asan-ubsan with the
 # fuzzer's instrumentation, so that one build serves both.
 sanitize-%: build/deps-verify
-	cmake --preset $* $(CACHE) >build/$*.log || { cat build/$*.log; exit 1; }
+	cmake --preset $* >build/$*.log || { cat build/$*.log; exit 1; }
 	cmake --build --preset $* -j $(JOBS)
 	ctest --test-dir build/$* --output-on-failure -L unit -j $(JOBS) --output-junit $(CURDIR)/build/verify-$*.xml
 
 .PHONY: bench
 bench: build/deps-test ## benchmarks on an optimised build
-	cmake --preset release $(CACHE) -DPGW_BENCH=ON >build/release.log || { cat build/release.log; exit 1; }
+	cmake --preset release -DPGW_BENCH=ON >build/release.log || { cat build/release.log; exit 1; }
 	cmake --build --preset release -j $(JOBS)
 	for bench in $$(find build/release/bench -maxdepth 2 -type f -name '*_bench' -perm -u+x | sort); do $$bench; done
 
 .PHONY: fuzz
 fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10)
-	cmake --preset fuzz $(CACHE) >build/fuzz.log || { cat build/fuzz.log; exit 1; }
+	cmake --preset fuzz >build/fuzz.log || { cat build/fuzz.log; exit 1; }
 	cmake --build --preset fuzz -j $(JOBS) --target $$(python3 tests/fuzz/run.py --list)
 	python3 tests/fuzz/run.py --build build/fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) --report build/verify-fuzzers.xml
 
@@ -83,7 +82,7 @@ fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10)
 lint: build/deps-lint ## formatting and clang-tidy
 	git ls-files -z '*.cc' '*.h' | xargs -0 -r clang-format-19 --dry-run --Werror
 	@# A build's flags and generated headers are all that clang-tidy needs.
-	cmake --preset dev $(CACHE) >build/dev.log || { cat build/dev.log; exit 1; }
+	cmake --preset dev >build/dev.log || { cat build/dev.log; exit 1; }
 	cmake --build --preset dev -j $(JOBS) --target pgw_exposition
 	python3 tests/tidy.py --build build/dev --jobs $(JOBS)
 

@@ -27,7 +27,8 @@ std::optional<LogLevel> ParseLogLevel(std::string_view text);
 std::optional<LogFormat> ParseLogFormat(std::string_view text);
 
 // A key with its value. Views must outlive the call they are passed to. A key equal to one of the
-// line's own (ts, level, caller, msg, source) is written with the prefix `logged_`, as upstream does.
+// line's own (ts, level, caller, msg, source) is written with the prefix `logged_`, as upstream
+// does.
 struct LogField {
   std::string_view key;
   std::variant<std::string_view, bool, std::int64_t, double, std::chrono::nanoseconds> value;

@@ -10,10 +10,10 @@
 namespace pgw {
 
 enum class ExpositionFormat : unsigned char {
-  kText,              // 0.0.4
-  kProtobuf,          // delimited
-  kProtobufText,      // debug, several lines a family
-  kProtobufCompact,   // debug, one line a family
+  kText,             // 0.0.4
+  kProtobuf,         // delimited
+  kProtobufText,     // debug, several lines a family
+  kProtobufCompact,  // debug, one line a family
 };
 
 struct Negotiated {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -73,7 +74,7 @@ Result<std::uint64_t> TakeTerm(std::string_view& rest, std::string_view whole) {
   }
   rest.remove_prefix(unit.size());
   const std::uint64_t whole_units = Multiply(integer, *size);
-  const auto part = static_cast<std::uint64_t>(fraction * static_cast<double>(*size) + 0.5);
+  const auto part = static_cast<std::uint64_t>(std::llround(fraction * static_cast<double>(*size)));
   if (whole_units + part > kDurationMax) return invalid();
   return whole_units + part;
 }

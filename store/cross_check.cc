@@ -76,7 +76,7 @@ std::optional<std::string> CrossCheck::CheckNewName(const PreparedFamily& prepar
 
 std::size_t CrossCheck::CheckFamily(const PreparedFamily& prepared, StoredFamily* stored,
                                     const Member* own, ErrorList& errors) {
-  if (!prepared.has_samples) return 0;
+  if (!prepared.has_samples || prepared.refused) return 0;
   const std::size_t before = errors.count();
   // What the group has in the same type has been judged when it came.
   const bool known =

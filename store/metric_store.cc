@@ -68,7 +68,7 @@ class MetricStore::Impl {
  public:
   explicit Impl(StoreOptions options)
       : check_(options.check_consistency),
-        own_(options.own_families),
+        own_(std::move(options.own_families)),
         state_(std::make_unique<State>()) {}
 
   Status Push(const PushCommand& command);

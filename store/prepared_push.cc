@@ -102,7 +102,11 @@ Status PreparedPush::Prepare(const GroupingLabels& grouping, FamilySet& set,
     if (name != kPushTimeName && name != kPushFailureTimeName) PrepareFamily(i, grouping);
   }
   IndexNames();
-  for (std::uint32_t i = 0; i < families_.size(); ++i) CheckName(families_[i], i, own);
+  for (std::uint32_t i = 0; i < families_.size(); ++i) {
+    CheckName(families_[i], i, own);
+    families_[i].refused = static_cast<bool>(families_[i].error);
+    if (!families_[i].refused) CheckSamples(families_[i]);
+  }
   for (PreparedFamily& prepared : families_) {
     if (const Status status = Render(prepared); !status) return status;
   }
@@ -174,7 +178,6 @@ void PreparedPush::PrepareFamily(std::uint32_t index, const GroupingLabels& grou
     prepared.exposed = set_->Intern(EscapeName(family.name, Escaping::kUnderscores));
     prepared.beyond_lines = true;
   }
-  std::string why;
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
     Metric& metric = set_->metrics[m];
     Sanitize(grouping, metric);
@@ -184,6 +187,14 @@ void PreparedPush::PrepareFamily(std::uint32_t index, const GroupingLabels& grou
                     [](const Label& label) { return NeedsEscaping(label.name); })) {
       prepared.beyond_lines = true;
     }
+  }
+}
+
+void PreparedPush::CheckSamples(PreparedFamily& prepared) {
+  const Family& family = set_->families[prepared.family];
+  std::string why;
+  for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+    const Metric& metric = set_->metrics[m];
     if (!CheckMetric(family, metric, &why)) {
       Complain(prepared, [&] { return AboutMetric(*set_, family, metric, why); });
     }

@@ -63,6 +63,7 @@ struct PreparedFamily {
   std::size_t text_size = 0;
   bool has_samples = false;
   bool beyond_lines = false;  // needs `message`
+  bool refused = false;       // for its name, type or help; its samples are not looked at then
   SharedText message;         // where lines do not carry everything
   SharedText error;           // the first reason why this family is inconsistent in itself
 };
@@ -102,6 +103,7 @@ class PreparedPush {
  private:
   void Sanitize(const GroupingLabels& grouping, Metric& metric);
   void PrepareFamily(std::uint32_t index, const GroupingLabels& grouping);
+  void CheckSamples(PreparedFamily& prepared);
   // The first thing wrong with a sample in itself; false if there is none.
   bool CheckMetric(const Family& family, const Metric& metric, std::string* why) const;
   bool CheckLabels(const Metric& metric, std::string* why) const;

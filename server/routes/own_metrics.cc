@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -244,6 +245,7 @@ OwnMetrics::~OwnMetrics() = default;
 
 std::vector<OwnFamily> OwnMetrics::Families() {
   std::vector<OwnFamily> families;
+  families.reserve(std::size(kFamilies));
   for (const Description& description : kFamilies) {
     families.push_back({std::string(description.name), std::string(description.help),
                         description.type, description.replaces_help});

@@ -232,7 +232,7 @@ std::optional<std::string> Router::RepairedPath(const std::vector<Entry>& table,
                                                 std::string_view method,
                                                 std::string_view path) const {
   if (path == "/" || path.empty() || method == "OPTIONS") return std::nullopt;
-  const std::string toggled = WithSlashToggled(path);
+  std::string toggled = WithSlashToggled(path);
   const bool toggled_matches = std::ranges::any_of(
       table, [&](const Entry& entry) { return entry.method == method && Matches(entry, toggled); });
   if (toggled_matches) return toggled;

@@ -53,7 +53,7 @@ Response Streamed(std::unique_ptr<Source> source, std::optional<std::uint64_t> l
 
 // A host whose handler answers everything with what `make` makes.
 template <typename Make>
-std::unique_ptr<CivetwebHost> HostThatAnswers(Make make) {
+std::unique_ptr<CivetwebHost> HostThatAnswers(const Make& make) {
   auto host = std::make_unique<CivetwebHost>(CivetwebOptions{.prefix = kPrefix},
                                              std::vector<std::string>{"enable_keep_alive", "yes"});
   host->handler().on_request = [make](const Request&) { return make(); };
