@@ -94,7 +94,7 @@ class MetricStore::Impl {
     now_ = std::max(now_, ToDeadline(now.boot));
     return now_;
   }
-  Status PushLocked(const PushCommand& command, const GroupingLabels& labels,
+  Status PushLocked(const PushCommand& pushed, const GroupingLabels& labels,
                     const PreparedPush& prepared, const HashedView& key) PGW_REQUIRES(mutex_);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
   void Check(Group* group, const PushCommand& command, const PreparedPush& prepared,
@@ -152,9 +152,13 @@ Status MetricStore::Impl::Push(const PushCommand& command) {
   return status;
 }
 
-Status MetricStore::Impl::PushLocked(const PushCommand& command, const GroupingLabels& labels,
+Status MetricStore::Impl::PushLocked(const PushCommand& pushed, const GroupingLabels& labels,
                                      const PreparedPush& prepared, const HashedView& key) {
-  const Deadline now = Advance(command.received);
+  const Deadline now = Advance(pushed.received);
+  // A push that a later one has overtaken on its way here takes effect at the store's time; with
+  // its own it could cut short the lives of what the other one renewed.
+  PushCommand command = pushed;
+  if (command.deadline != kNever) command.deadline += ToBootTime(now) - pushed.received.boot;
   Group* group = state_->FindAlive(key, now);
   ErrorList errors;
   const bool twin = group == nullptr && state_->FindTwin(key.text, labels, now) != nullptr;

@@ -4,7 +4,8 @@
 // scrape takes references to them under a short lock. docs/store.md explains it.
 //
 // Time arrives as an argument. Commands (Push, Delete, Wipe) enter one after the other, each with
-// its time inside; the store's own time never runs backwards (it is the latest it was told).
+// its time inside; the store's own time never runs backwards (it is the latest it was told), and a
+// command that was overtaken on its way takes effect at that time.
 #pragma once
 
 #include <cstddef>

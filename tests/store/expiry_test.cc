@@ -102,6 +102,14 @@ TEST(ExpiryTest, ANewGroupSurvivesTheErasingOfItsExpiredPredecessor) {
   EXPECT_EQ(driver.store().Stats().groups, 1u);
 }
 
+TEST(ExpiryTest, AnOvertakenPushDoesNotCutLivesShort) {
+  StoreDriver driver({}, 2s);
+  ASSERT_TRUE(driver.Post(kJobA, "a 1\n", 5'000));
+  ASSERT_TRUE(driver.Put(kJobA, "a 1\nb 1\n", 3'000));
+  EXPECT_THAT(driver.Lines(6'999), UnorderedElementsAre(kA, kB));
+  EXPECT_EQ(driver.Scrape(7'000, true), "");
+}
+
 TEST(ExpiryTest, ASnapshotIsNotTouchedByWhatHappensLater) {
   StoreDriver driver({}, 2s);
   ASSERT_TRUE(driver.Post(kJobA, "a 1\n", 0));
