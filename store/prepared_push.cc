@@ -19,25 +19,6 @@ constexpr Label kEmptyInstance{"instance", ""};
 
 bool NameLess(const Label& a, const Label& b) { return a.name < b.name; }
 
-// The value message that samples of a type must carry; 0: upstream does not look.
-std::uint8_t KindOf(MetricType type) {
-  switch (type) {
-    case MetricType::kCounter:
-      return kHasCounter;
-    case MetricType::kGauge:
-      return kHasGauge;
-    case MetricType::kSummary:
-      return kHasSummary;
-    case MetricType::kUntyped:
-      return kHasUntyped;
-    case MetricType::kHistogram:
-      return kHasHistogram;
-    case MetricType::kGaugeHistogram:
-      return 0;
-  }
-  return 0;
-}
-
 bool HasSum(MetricType type) {
   return type == MetricType::kSummary || type == MetricType::kHistogram ||
          type == MetricType::kGaugeHistogram;
@@ -203,8 +184,9 @@ void PreparedPush::CheckSamples(PreparedFamily& prepared) {
 }
 
 bool PreparedPush::CheckMetric(const Family& family, const Metric& metric, std::string* why) const {
-  const std::uint8_t kind = KindOf(family.type);
-  if (kind != 0 && (metric.kinds & kind) == 0) {
+  // Of gauge histograms upstream accepts anything.
+  if (family.type != MetricType::kGaugeHistogram &&
+      (metric.kinds & ValueKindOf(family.type)) == 0) {
     *why = "is not a " + std::string(UpperName(family.type));
     return false;
   }
