@@ -3,227 +3,15 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <memory>
+#include <cstdint>
 #include <random>
-#include <set>
 #include <string>
 #include <tuple>
 
-#include "exposition/text_parser.h"
-#include "store/metric_store.h"
-#include "tests/store/naive_model.h"
+#include "tests/store/model_player.h"
 
 namespace pgw::testing {
 namespace {
-
-Instant At(std::int64_t nanoseconds) {
-  return {BootTime(std::chrono::nanoseconds(nanoseconds)),
-          WallTime(std::chrono::nanoseconds(nanoseconds))};
-}
-
-struct History {
-  std::uint64_t seed;
-  bool check;
-  bool utf8;
-  std::int64_t ttl;
-};
-
-class Player {
- public:
-  explicit Player(const History& history)
-      : history_(history), random_(history.seed), model_(history.check, history.ttl) {
-    StoreOptions options;
-    options.check_consistency = history.check;
-    store_ = std::make_unique<MetricStore>(options);
-  }
-
-  void Play(int steps) {
-    for (int step = 0; step < steps && !::testing::Test::HasFailure(); ++step) {
-      SCOPED_TRACE("seed " + std::to_string(history_.seed) + " step " + std::to_string(step));
-      now_ += Pick({1, 1, 10, 300, 1000});
-      switch (Below(12)) {
-        case 0:
-          Delete();
-          break;
-        case 1:
-          Erase();
-          break;
-        case 2:
-          HoldSnapshot();
-          break;
-        case 3:
-          if (Below(20) == 0) {
-            store_->Wipe(At(now_));
-            model_.Wipe();
-          }
-          break;
-        default:
-          Push();
-      }
-      Compare();
-    }
-  }
-
- private:
-  std::uint64_t Below(std::uint64_t bound) { return random_() % bound; }
-
-  template <typename T>
-  T Pick(std::initializer_list<T> choices) {
-    return choices.begin()[Below(choices.size())];
-  }
-
-  Labels RandomGroup() {
-    Labels labels{{"job", Pick({"a", "b"})}};
-    if (Below(2) == 0) labels["instance"] = Pick({"", "i", "k"});
-    if (Below(3) == 0) labels["x"] = Pick({"", "1"});
-    if (Below(8) == 0) labels["le"] = "1";
-    if (history_.utf8 && Below(3) == 0) labels[Pick({"a.b", "a_b"})] = Pick({"1", "2"});
-    return labels;
-  }
-
-  ModelFamily RandomFamily() {
-    ModelFamily family;
-    family.name = Pick({"m", "m_count", "m_sum", "m_bucket", "n", "other", "push_time_seconds"});
-    if (history_.utf8 && Below(2) == 0) family.name = Pick({"m.n", "m_n", "m.n_count", "m_n_sum"});
-    family.type =
-        Pick({MetricType::kUntyped, MetricType::kGauge, MetricType::kGauge, MetricType::kGauge,
-              MetricType::kCounter, MetricType::kSummary, MetricType::kHistogram});
-    if (Below(2) == 0) family.help = Pick({"one", "two words"});
-    const std::uint64_t samples = 1 + Below(3);
-    for (std::uint64_t i = 0; i < samples; ++i) {
-      ModelSample sample;
-      sample.value = Pick({"1", "2", "30", "4096", "77777"});
-      if (Below(2) == 0) sample.labels["instance"] = Pick({"", "i", "k"});
-      if (Below(3) == 0) sample.labels["x"] = Pick({"", "1"});
-      if (Below(4) == 0) sample.labels["y"] = std::to_string(Below(3));
-      if (Below(6) == 0) sample.labels["job"] = "ignored";
-      if (history_.utf8 && Below(4) == 0) sample.labels[Pick({"a.b", "a_b"})] = Pick({"1", "2"});
-      // The parser joins lines of one series into one histogram; the model keeps them apart.
-      const auto same = [&](const ModelSample& other) { return other.labels == sample.labels; };
-      if (std::ranges::none_of(family.samples, same)) family.samples.push_back(sample);
-    }
-    return family;
-  }
-
-  void Push() {
-    std::vector<ModelFamily> families;
-    const std::uint64_t count = Below(4);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      ModelFamily family = RandomFamily();
-      // Within one text body `m_count` after a summary `m` would be part of it.
-      const auto related = [&](const ModelFamily& other) {
-        return other.name.starts_with(family.name) || family.name.starts_with(other.name);
-      };
-      if (std::ranges::none_of(families, related)) families.push_back(std::move(family));
-    }
-    const Labels group = RandomGroup();
-    const bool replace = Below(2) == 0;
-    const std::string body = ModelBody(families);
-    FamilySet set;
-    ASSERT_TRUE(ParseText(body, NameValidation::kUtf8, set)) << body;
-    const Result<GroupKey> key = GroupKey::Make({group.begin(), group.end()});
-    ASSERT_TRUE(key);
-    PushCommand command;
-    command.group = &*key;
-    command.mode = replace ? PushMode::kReplace : PushMode::kMerge;
-    command.families = &set;
-    command.received = At(now_);
-    command.deadline = history_.ttl > 0 ? At(now_ + history_.ttl).boot : kNever;
-    const Status status = store_->Push(command);
-    const bool accepted = model_.Push(group, replace, families, now_);
-    ASSERT_EQ(status.ok(), accepted) << (status.ok() ? "" : status.error().message) << "\n"
-                                     << key->bytes() << "\n"
-                                     << body;
-  }
-
-  void Delete() {
-    const Labels group = RandomGroup();
-    const Result<GroupKey> key = GroupKey::Make({group.begin(), group.end()});
-    store_->Delete(*key, At(now_));
-    model_.Delete(group, now_);
-  }
-
-  void Erase() {
-    const ExpiryProgress progress = store_->EraseExpired(At(now_).boot, 1 + Below(5));
-    EXPECT_EQ(progress.lags.size(), progress.families);
-  }
-
-  // Makes the store copy on write, and proves that what a reader holds does not change.
-  void HoldSnapshot() {
-    if (held_) {
-      EXPECT_EQ(Text(*held_), held_text_);
-    }
-    held_ = store_->SnapshotAt(At(now_));
-    held_text_ = Text(*held_);
-  }
-
-  static std::multiset<std::string> Text(const Snapshot& snapshot) {
-    std::multiset<std::string> lines;
-    for (std::size_t i = 0; i < snapshot.family_count(); ++i) {
-      const Snapshot::FamilyView family = snapshot.family(i);
-      if (family.name.starts_with("push_")) continue;
-      Split(family.header, lines);
-      std::vector<std::string_view> pieces;
-      std::vector<std::unique_ptr<std::string>> scratch;
-      snapshot.AppendText(i, pieces, scratch);
-      for (const std::string_view piece : pieces) Split(piece, lines);
-    }
-    return lines;
-  }
-
-  static void Split(std::string_view text, std::multiset<std::string>& lines) {
-    while (!text.empty()) {
-      const std::size_t end = text.find('\n');
-      ASSERT_NE(end, text.npos);
-      lines.emplace(text.substr(0, end));
-      text.remove_prefix(end + 1);
-    }
-  }
-
-  void Compare() {
-    const std::shared_ptr<const Snapshot> snapshot = store_->SnapshotAt(At(now_));
-    const auto expected = model_.Scrape(now_);
-    ASSERT_EQ(snapshot->inconsistency().has_value(), !expected.has_value());
-    if (expected) {
-      ASSERT_EQ(Text(*snapshot), *expected);
-    }
-    ASSERT_EQ(Groups(expected.has_value()), model_.Groups(now_, expected.has_value()));
-    ASSERT_EQ(snapshot->groups(), model_.Groups(now_, false).size());
-  }
-
-  std::map<Labels, std::map<std::string, std::multiset<std::string>>> Groups(bool with_lines) {
-    std::map<Labels, std::map<std::string, std::multiset<std::string>>> groups;
-    std::size_t cursor = 0;
-    std::vector<GroupView> views;
-    do {
-      cursor = store_->ListGroups(At(now_), cursor, 2, views);
-    } while (cursor != 0);
-    const auto time = [](const std::optional<WallTime>& t) {
-      return std::to_string(t ? t->time_since_epoch().count() : 0);
-    };
-    for (const GroupView& view : views) {
-      Labels labels;
-      for (const auto& [name, value] : SplitGroupKey(view.key)) labels.emplace(name, value);
-      auto& shown = groups[labels];
-      shown["push_time_seconds"] = {time(view.last_success)};
-      shown["push_failure_time_seconds"] = {time(view.last_failure)};
-      for (const GroupView::FamilyEntry& entry : view.families) {
-        auto& lines = shown[std::string(entry.name)];
-        if (with_lines) Split(entry.samples.lines, lines);
-      }
-    }
-    return groups;
-  }
-
-  const History history_;
-  std::mt19937_64 random_;
-  NaiveModel model_;
-  std::unique_ptr<MetricStore> store_;
-  std::int64_t now_ = 1'000'000'000'000;
-  std::shared_ptr<const Snapshot> held_;
-  std::multiset<std::string> held_text_;
-};
 
 // Sanitizers make it some fifteen times slower.
 #if defined(__has_feature)
@@ -241,7 +29,8 @@ class StoreModelTest : public ::testing::TestWithParam<std::tuple<bool, bool, bo
 TEST_P(StoreModelTest, AgreesOnRandomHistories) {
   const auto [check, utf8, ttl] = GetParam();
   for (std::uint64_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
-    Player({seed, check, utf8, ttl ? 1500 : 0}).Play(60);
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    ModelPlayer({check, utf8, ttl ? 1500 : 0}, std::mt19937_64(seed)).Play(60);
   }
 }
 

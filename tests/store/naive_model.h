@@ -38,7 +38,7 @@ class NaiveModel {
  public:
   NaiveModel(bool check, std::int64_t ttl) : check_(check), ttl_(ttl) {}
 
-  // True if the push is accepted. `now` is also its wall time, in nanoseconds.
+  // True if the push is accepted. Times are milliseconds.
   bool Push(const Labels& group, bool replace, std::vector<ModelFamily> families, std::int64_t now);
   void Delete(const Labels& group, std::int64_t now);
   void Wipe() { groups_.clear(); }
