@@ -17,6 +17,7 @@ FUZZ_SECONDS ?= 10
 PACKAGES_build := cmake ninja-build g++ pkg-config libboost1.81-dev libboost-json1.81-dev zlib1g-dev \
   libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev libsnappy-dev
 PACKAGES_test := $(PACKAGES_build) libgtest-dev libgmock-dev libbenchmark-dev libcurl4-openssl-dev python3 curl
+PACKAGES_bench := $(PACKAGES_test) wrk
 PACKAGES_lint := $(PACKAGES_test) clang-format-19 clang-tidy-19
 PACKAGES_verify := $(PACKAGES_lint) clang-19 lld-19 libclang-rt-19-dev
 
@@ -67,10 +68,13 @@ sanitize-%: build/deps-verify
 	ctest --test-dir build/$* --output-on-failure -L unit -j $(JOBS) --output-junit $(CURDIR)/build/verify-$*.xml
 
 .PHONY: bench
-bench: build/deps-test ## benchmarks on an optimised build
+bench: build/deps-bench ## micro benchmarks, then a load run beside the Go Pushgateway and nginx
 	cmake --preset release -DPGW_BENCH=ON >build/release.log || { cat build/release.log; exit 1; }
 	cmake --build --preset release -j $(JOBS)
-	for bench in $$(find build/release/bench -maxdepth 2 -type f -name '*_bench' -perm -u+x | sort); do $$bench; done
+	python3 tests/e2e/peers.py --dir build/peers pushgateway nginx
+	for bench in $$(find build/release/bench -maxdepth 1 -type f -name '*_bench' -perm -u+x | sort); do $$bench; done
+	python3 bench/load/compare.py --ours build/release/server/pushgateway --empty build/release/bench/http_empty_server \
+	  --peers build/peers --json build/bench.json
 
 .PHONY: fuzz
 fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10)
