@@ -1,6 +1,7 @@
 #include "store/group_key.h"
 
 #include <algorithm>
+#include <map>
 
 #include "exposition/names.h"
 #include "exposition/quote.h"
@@ -28,15 +29,14 @@ Result<GroupKey> GroupKey::Make(std::vector<std::pair<std::string, std::string>>
     if (Status status = CheckLabel(name, value); !status) return status.error();
     size += name.size() + value.size() + 2;
   }
-  std::ranges::stable_sort(labels, {}, &std::pair<std::string, std::string>::first);
+  std::map<std::string_view, std::string_view> sorted;
+  for (const auto& [name, value] : labels) sorted.insert_or_assign(name, value);
   std::string bytes;
   bytes.reserve(size);
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const bool overwritten = i + 1 < labels.size() && labels[i].first == labels[i + 1].first;
-    if (overwritten) continue;
+  for (const auto& [name, value] : sorted) {
     if (!bytes.empty()) bytes.push_back(kSeparator);
-    bytes.append(labels[i].first).push_back(kSeparator);
-    bytes.append(labels[i].second);
+    bytes.append(name).push_back(kSeparator);
+    bytes.append(value);
   }
   return GroupKey(std::move(bytes));
 }

@@ -1,7 +1,8 @@
 // One sample of the JSON API. Its members come sorted, as Go writes maps.
-#include <algorithm>
 #include <cmath>
+#include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -37,16 +38,16 @@ void AppendQuoted(std::string_view digits, std::string& out) {
 }
 
 // {"key":"value",…} sorted by key; of equal keys the last counts.
-void AppendObject(TextPairs pairs, std::string& out) {
-  std::ranges::stable_sort(pairs, {}, &TextPairs::value_type::first);
+void AppendObject(const TextPairs& pairs, std::string& out) {
+  std::map<std::string_view, std::string_view> sorted;
+  for (const auto& [key, value] : pairs) sorted.insert_or_assign(key, value);
   out.push_back('{');
   bool first = true;
-  for (std::size_t i = 0; i < pairs.size(); ++i) {
-    if (i + 1 < pairs.size() && pairs[i].first == pairs[i + 1].first) continue;
+  for (const auto& [key, value] : sorted) {
     if (!std::exchange(first, false)) out.push_back(',');
-    AppendJsonString(pairs[i].first, out);
+    AppendJsonString(key, out);
     out.push_back(':');
-    AppendJsonString(pairs[i].second, out);
+    AppendJsonString(value, out);
   }
   out.push_back('}');
 }
@@ -59,7 +60,7 @@ void AppendLabels(const FamilySet& set, const Metric& metric, std::string& out) 
     pairs.emplace_back(label.name, label.value);
   }
   out.append("\"labels\":");
-  AppendObject(std::move(pairs), out);
+  AppendObject(pairs, out);
 }
 
 template <typename Visitor>
@@ -104,7 +105,7 @@ HistogramTexts DescribeMessage(const Metric& metric) {
   for (const HistogramMessage::Bucket& bucket : message.buckets) {
     pairs.emplace_back(FloatText(bucket.upper_bound), CountText(bucket.cumulative_count));
   }
-  AppendObject(std::move(pairs), texts.buckets);
+  AppendObject(pairs, texts.buckets);
   return texts;
 }
 
@@ -122,7 +123,7 @@ HistogramTexts DescribeLines(const FamilySet& set, const Metric& metric) {
   });
   HistogramTexts texts;
   texts.count = text(metric.count);
-  AppendObject(std::move(pairs), texts.buckets);
+  AppendObject(pairs, texts.buckets);
   return texts;
 }
 
@@ -150,7 +151,7 @@ void AppendSummary(const FamilySet& set, const Metric& metric, std::string& out)
   out.push_back(',');
   AppendLabels(set, metric, out);
   out.append(",\"quantiles\":");
-  AppendObject(std::move(quantiles), out);
+  AppendObject(quantiles, out);
   out.append(",\"sum\":");
   AppendQuoted(FloatText(metric.sum.value()), out);
   out.push_back('}');

@@ -1,6 +1,7 @@
 #include "server/routes/metrics_json.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "exposition/number.h"
@@ -116,8 +117,10 @@ void MetricsJson::StartGroup(std::string& out) {
   for (std::size_t i = 0; i < group.families.size(); ++i) {
     members_.push_back({group.families[i].name, Kind::kFamily, i});
   }
-  std::ranges::stable_sort(members_, {}, &Member::key);
   // A family of the name of an attribute takes its place: in upstream's map it is written later.
+  std::ranges::sort(members_, [](const Member& a, const Member& b) {
+    return std::tie(a.key, a.kind) < std::tie(b.key, b.kind);
+  });
   const auto shadowed = [&](const Member& member) {
     const std::size_t next = static_cast<std::size_t>(&member - members_.data()) + 1;
     return next < members_.size() && members_[next].key == member.key;

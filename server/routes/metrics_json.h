@@ -37,6 +37,7 @@ class MetricsJson final : public http::BodySource {
 
   // A key of a group's object.
   struct Member {
+    // The family kind comes last: of equal keys the last counts.
     enum class Kind : unsigned char { kLabels, kLastPush, kFailureTime, kSuccessTime, kFamily };
     std::string_view key;
     Kind kind = Kind::kFamily;
