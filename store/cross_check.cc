@@ -15,6 +15,10 @@ namespace {
 // From so many questions on it pays to index the lines of the member that is asked.
 constexpr std::uint32_t kQuestionsBeforeIndex = 8;
 
+// Samples times shapes that one push may have compared under the lock: some 50 ms. A thousand
+// jobs with as many different sets of grouping label names may still push 4,000 samples each.
+constexpr std::size_t kComparisonsMax = 4'000'000;
+
 MetricType FirstType(TypeMask mask) { return static_cast<MetricType>(std::countr_zero(mask)); }
 
 }  // namespace
@@ -96,6 +100,15 @@ std::size_t CrossCheck::CheckFamily(const PreparedFamily& prepared, StoredFamily
   if (!type_differs && stored->shapes.size() == 1 && group_ != nullptr &&
       stored->shapes.front().first == group_->shape) {
     return 0;
+  }
+  comparisons_ += family.metric_count * stored->shapes.size();
+  if (!type_differs && comparisons_ > kComparisonsMax) {
+    errors.Add([&] {
+      return "metric " + GoQuote(prepared.name) + " has " + std::to_string(stored->shapes.size()) +
+             " different sets of grouping label names; the push has too many samples to be "
+             "compared with all of them";
+    });
+    return 1;
   }
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set.metrics[m].next) {
     const Metric& metric = set.metrics[m];

@@ -51,6 +51,7 @@ class CrossCheck {
   Group* const group_;
   const bool replaces_all_;
   const Deadline now_;
+  std::size_t comparisons_ = 0;  // of samples with shapes, so far
   std::unordered_map<const Member*, std::pair<std::uint32_t, LineIndex>> asked_;
 };
 

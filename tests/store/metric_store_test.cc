@@ -305,6 +305,18 @@ TEST(UncheckedStoreTest, StillRefusesTimestamps) {
   EXPECT_EQ(driver.Inconsistency(1), "");
 }
 
+TEST(MetricStoreTest, RefusesAPushThatWouldHaveToBeComparedForTooLong) {
+  StoreDriver driver;
+  for (int i = 0; i < 1'000; ++i) {
+    ASSERT_TRUE(driver.Post({{"job", "a"}, {"l" + std::to_string(i), "1"}}, "m 1\n", 1));
+  }
+  std::string body;
+  for (int i = 0; i < 5'000; ++i) body += "m{n=\"" + std::to_string(i) + "\"} 1\n";
+  EXPECT_THAT(MessageOf(driver.Post(kJobA, body, 2)),
+              StartsWith("metric \"m\" has 1000 different sets of grouping label names"));
+  EXPECT_TRUE(driver.Post(kJobA, body.substr(0, body.rfind('\n', body.size() / 2) + 1), 3));
+}
+
 // A million lines against a member that is asked about each of them must not be quadratic.
 TEST(MetricStoreTest, AnswersManyQuestionsToOneMemberInOneGo) {
   StoreDriver driver;
