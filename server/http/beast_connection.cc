@@ -387,7 +387,7 @@ bool Connection::Begin(RequestParser& parser, std::string_view head, std::string
   stray_newlines_max_ = parser.line().method == "POST" ? 4 : 0;
   Engine& engine = thread_.engine();
   Request request = MakeRequest(parser, traits);
-  request.received = engine.clock.Now();
+  request.head_received = request.received = engine.clock.Now();
   if (auto early = EarlyAnswer(request, traits)) {
     return AnswerEarly(std::move(*early), traits, parser, head, in);
   }
@@ -402,7 +402,8 @@ bool Connection::Begin(RequestParser& parser, std::string_view head, std::string
     Answer(CallOnRequest(engine.handler, request), parser.line(), traits.keep_alive);
     return true;
   }
-  KeepRequest(parser, head).request.received = request.received;
+  Request& kept = KeepRequest(parser, head).request;
+  kept.head_received = kept.received = request.received;
   // Whoever sends already is not waiting for permission.
   if (traits.expects_continue && in.empty()) thread_.output().append(kContinue);
   stage_ = Stage::kBody;

@@ -33,7 +33,8 @@ struct Request {
   bool has_body = false;                        // chunked, or content_length > 0
   std::string_view body;            // whole, chunks joined, not yet decompressed; empty in OnHeader
   std::string_view remote_address;  // 127.0.0.1:53854, [::1]:53854
-  Instant received{};               // OnHeader: header complete; OnRequest: body complete
+  Instant head_received{};          // when the header block was complete
+  Instant received{};               // the same in OnHeader; when the body was complete in OnRequest
 
   // The first header of that name, compared without case.
   std::optional<std::string_view> Find(std::string_view name) const;

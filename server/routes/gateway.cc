@@ -121,7 +121,7 @@ void Gateway::CountPush(const Request& request, int status) {
   const BootTime now = clock_.Now().boot;
   own_metrics_.CountRequest(HandlerName::kPush, request.method, status);
   own_metrics_.ObservePush(request.method, ApproximateRequestBytes(request),
-                           now - request.received.boot, now);
+                           now - request.head_received.boot, now);
 }
 
 std::uint64_t ApproximateRequestBytes(const Request& request) {

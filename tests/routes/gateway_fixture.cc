@@ -60,7 +60,7 @@ Reply GatewayFixture::Send(std::string_view method, std::string_view target, std
   request.content_length = body.size();
   request.has_body = !body.empty();
   request.remote_address = "127.0.0.1:53854";
-  request.received = clock_.Now();
+  request.head_received = request.received = clock_.Now();
 
   std::optional<http::Response> response = gateway_->OnHeader(request);
   Reply reply;

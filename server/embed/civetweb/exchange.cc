@@ -97,7 +97,7 @@ int Exchange::Serve() {
     return Refuse(*refusal);
   }
   FillRequest();
-  request_.received = clock_.Now();
+  request_.head_received = request_.received = clock_.Now();
   if (auto early = EarlyAnswer()) return AnswerEarly(std::move(*early));
   if (request_.has_body) {
     if (traits_.expects_continue && !Send(kContinue)) return kClientGone;
