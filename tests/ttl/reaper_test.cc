@@ -84,14 +84,15 @@ TEST(ReaperTest, KeepsGroupRefreshedBetweenSteps) {
   EXPECT_EQ(counter.groups(), 2u);
 }
 
-TEST(ReaperTest, ThreadErasesWhatHasExpired) {
-  StoreDriver driver({}, 1s);
+TEST(ReaperTest, ThreadWakesUpForAPushAndErasesIt) {
+  StoreDriver driver({}, 1ms);
   ManualClock clock;
+  clock.Set(4'000);
   Counter counter(1000);
   Reaper reaper(driver.store(), clock, counter);
-  clock.Set(5'000);  // as far as the thread can see, all of it has expired when it is pushed
-  reaper.Start();
-  PushGroups(driver, 500, 0);
+  reaper.Start();  // with nothing to do it sleeps
+  PushGroups(driver, 500, 4'000);
+  clock.Set(4'200);
   EXPECT_TRUE(counter.Await());
   reaper.Stop();
   EXPECT_EQ(driver.store().Stats().groups, 0u);
