@@ -146,16 +146,19 @@ class ConfigBuilder {
     if (name == "metric.timetolive") return TakeTtl(value);
     if (name == "log.level" || name == "log.format") return TakeLogOption(name, value);
     if (name == "web.external-url") return TakeExternalUrl(value);
-    if (name == "persistence.interval") return TakeDuration(value, nullptr);
+    if (name == "persistence.interval") return TakeDuration(name, value, nullptr);
     if (name == "web.read-header-timeout")
-      return TakeDuration(value, &config_.limits.header_timeout);
-    if (name == "web.read-body-timeout") return TakeDuration(value, &config_.limits.body_timeout);
-    if (name == "web.idle-timeout") return TakeDuration(value, &config_.limits.idle_timeout);
-    if (name == "web.write-timeout") return TakeDuration(value, &config_.limits.response_timeout);
-    if (name == "web.max-header-bytes") return TakeBytes(value, config_.limits.header_bytes_max);
-    if (name == "web.max-body-bytes") return TakeBytes(value, config_.limits.body_bytes_max);
+      return TakeDuration(name, value, &config_.limits.header_timeout);
+    if (name == "web.read-body-timeout")
+      return TakeDuration(name, value, &config_.limits.body_timeout);
+    if (name == "web.idle-timeout") return TakeDuration(name, value, &config_.limits.idle_timeout);
+    if (name == "web.write-timeout")
+      return TakeDuration(name, value, &config_.limits.response_timeout);
+    if (name == "web.max-header-bytes")
+      return TakeBytes(name, value, config_.limits.header_bytes_max);
+    if (name == "web.max-body-bytes") return TakeBytes(name, value, config_.limits.body_bytes_max);
     if (name == "web.max-inflight-body-bytes") {
-      return TakeBytes(value, config_.limits.bodies_bytes_max);
+      return TakeBytes(name, value, config_.limits.bodies_bytes_max);
     }
     return {};
   }
@@ -192,22 +195,27 @@ class ConfigBuilder {
   }
 
   // A positive time below a millisecond is one: rounding must not switch the limit off.
-  static Status TakeDuration(const std::string& value, milliseconds* target) {
+  static Status TakeDuration(std::string_view name, const std::string& value,
+                             milliseconds* target) {
     const Result<nanoseconds> duration = ParseGoDuration(value);
     if (!duration) return duration.error();
     if (target == nullptr) return {};
-    if (duration->count() < 0) return InvalidArgument("negative timeout " + GoQuote(value));
+    if (duration->count() < 0) {
+      return InvalidArgument("--" + std::string(name) + " must not be negative, got " +
+                             GoQuote(value));
+    }
     *target = std::chrono::ceil<milliseconds>(*duration);
     return {};
   }
 
   template <typename Size>
-  static Status TakeBytes(const std::string& value, Size& target) {
+  static Status TakeBytes(std::string_view name, const std::string& value, Size& target) {
     Size size = 0;
     const char* const end = value.data() + value.size();
     const auto [stop, error] = std::from_chars(value.data(), end, size);
     if (error != std::errc{} || stop != end) {
-      return InvalidArgument("invalid number of bytes " + GoQuote(value));
+      return InvalidArgument("--" + std::string(name) + " must be a number of bytes, got " +
+                             GoQuote(value));
     }
     target = size;
     return {};
@@ -229,7 +237,8 @@ class ConfigBuilder {
       if (path == prefix + std::string(taken)) return refuse("another page is there");
     }
     const bool below = path.starts_with(prefix + "/static/") ||
-                       path.starts_with(prefix + "/debug/pprof/") || path == "/-/quit";
+                       path.starts_with(prefix + "/debug/pprof/") ||
+                       (path + "/").starts_with(prefix + "/api/v1/") || path == "/-/quit";
     if (below) return refuse("another page is there");
     config_.telemetry_path = std::move(path);
     return {};

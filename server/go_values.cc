@@ -79,6 +79,22 @@ Result<std::uint64_t> TakeTerm(std::string_view& rest, std::string_view whole) {
   return whole_units + part;
 }
 
+// What Go finds wrong with `[user@]host[:port]`; empty if nothing. A colon without a port is fine.
+std::string FaultOfAuthority(std::string_view authority) {
+  const std::size_t at = authority.rfind('@');
+  std::string_view port = at == std::string_view::npos ? authority : authority.substr(at + 1);
+  if (port.starts_with('[')) {
+    const std::size_t bracket = port.rfind(']');
+    if (bracket == std::string_view::npos) return "missing ']' in host";
+    port.remove_prefix(bracket + 1);
+  } else {
+    port.remove_prefix(std::min(port.rfind(':'), port.size()));
+  }
+  const bool valid =
+      port.empty() || (port.front() == ':' && std::ranges::all_of(port.substr(1), IsDigit));
+  return valid ? std::string() : "invalid port " + GoQuote(port) + " after host";
+}
+
 }  // namespace
 
 Result<nanoseconds> ParseGoDuration(std::string_view text) {
@@ -122,7 +138,9 @@ Result<std::string> ParseUrlPath(std::string_view url) {
   }
   if (rest.starts_with("//")) {
     rest.remove_prefix(2);
-    rest.remove_prefix(std::min(rest.find('/'), rest.size()));
+    const std::string_view authority = rest.substr(0, rest.find('/'));
+    if (const std::string fault = FaultOfAuthority(authority); !fault.empty()) return error(fault);
+    rest.remove_prefix(authority.size());
   }
   std::string path;
   for (std::size_t i = 0; i < rest.size(); ++i) {

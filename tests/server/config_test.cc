@@ -114,8 +114,8 @@ TEST(ConfigTest, JoinsTheTelemetryPath) {
   EXPECT_EQ(ConfigOf({"--web.telemetry-path=/a//b/../c/"}).telemetry_path, "/a/c");
   EXPECT_EQ(ConfigOf({"--web.telemetry-path=m", "--web.route-prefix=/pg"}).telemetry_path, "/pg/m");
   EXPECT_THAT(ErrorOf({"--web.telemetry-path=m"}), HasSubstr("must begin with /"));
-  for (const std::string path :
-       {"/", "/status", "/-/healthy", "/-/ready/", "/static/x", "/debug/pprof/heap", "/-/quit"}) {
+  for (const std::string path : {"/", "/status", "/-/healthy", "/-/ready/", "/static/x",
+                                 "/debug/pprof/heap", "/-/quit", "/api/v1", "/api/v1/metrics"}) {
     EXPECT_EQ(ErrorOf({"--web.telemetry-path=" + path}),
               "invalid --web.telemetry-path \"" + path + "\": another page is there");
   }
@@ -140,9 +140,12 @@ TEST(ConfigTest, NamesTheFirstMistake) {
   EXPECT_EQ(ErrorOf({"--web.external-url=%zz"}),
             "invalid URL: parse \"%zz\": invalid URL escape \"%zz\"");
   EXPECT_EQ(ErrorOf({"--persistence.interval=5"}), "time: missing unit in duration \"5\"");
-  EXPECT_EQ(ErrorOf({"--web.max-body-bytes=1MB"}), "invalid number of bytes \"1MB\"");
-  EXPECT_EQ(ErrorOf({"--web.max-body-bytes=-1"}), "invalid number of bytes \"-1\"");
-  EXPECT_EQ(ErrorOf({"--web.idle-timeout=-1s"}), "negative timeout \"-1s\"");
+  EXPECT_EQ(ErrorOf({"--web.max-body-bytes=1MB"}),
+            "--web.max-body-bytes must be a number of bytes, got \"1MB\"");
+  EXPECT_EQ(ErrorOf({"--web.max-header-bytes=-1"}),
+            "--web.max-header-bytes must be a number of bytes, got \"-1\"");
+  EXPECT_EQ(ErrorOf({"--web.idle-timeout=-1s"}),
+            "--web.idle-timeout must not be negative, got \"-1s\"");
   EXPECT_EQ(ErrorOf({"--log.level=info", "--log.level=info"}),
             "flag 'log.level' cannot be repeated");
   EXPECT_EQ(ErrorOf({"--log.level=foo", "--x"}), "unknown long flag '--x'");

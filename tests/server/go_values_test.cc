@@ -79,6 +79,8 @@ TEST(ParseUrlPathTest, FindsThePath) {
   EXPECT_EQ(Path("http://h/pg/"), "/pg/");
   EXPECT_EQ(Path("http://h"), "");
   EXPECT_EQ(Path("http://user@h:9091/a%20b?x=/y#/z"), "/a b");
+  EXPECT_EQ(Path("http://[::1]:9091/pg"), "/pg");
+  EXPECT_EQ(Path("http://h:/pg"), "/pg");
   EXPECT_EQ(Path("h.example/pg"), "h.example/pg");
   EXPECT_EQ(Path("/pg"), "/pg");
   EXPECT_EQ(Path("//h/pg"), "/pg");
@@ -90,6 +92,9 @@ TEST(ParseUrlPathTest, RefusesWhatGoRefuses) {
   EXPECT_EQ(Path("http://h/%4"), "error: parse \"http://h/%4\": invalid URL escape \"%4\"");
   EXPECT_EQ(Path(":9091"), "error: parse \":9091\": missing protocol scheme");
   EXPECT_EQ(Path("1a:b"), "error: parse \"1a:b\": first path segment in URL cannot contain colon");
+  EXPECT_EQ(Path("http://h:9x/"), "error: parse \"http://h:9x/\": invalid port \":9x\" after host");
+  EXPECT_EQ(Path("http://[::1]x"), "error: parse \"http://[::1]x\": invalid port \"x\" after host");
+  EXPECT_EQ(Path("http://[::1/"), "error: parse \"http://[::1/\": missing ']' in host");
   EXPECT_EQ(Path("a\nb"), "error: parse \"a\\nb\": net/url: invalid control character in URL");
 }
 
