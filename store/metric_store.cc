@@ -23,6 +23,9 @@ WallTime ToWallTime(std::int64_t nanoseconds) {
   return WallTime(std::chrono::nanoseconds(nanoseconds));
 }
 
+// As many families freed may leave pages worth giving back.
+constexpr std::size_t kFreedWorthTelling = 10'000;
+
 Error TimestampError() { return InvalidArgument("pushed metrics must not have timestamps"); }
 
 // A bookkeeping family with its one sample, for messages and complaints.
@@ -90,6 +93,10 @@ class MetricStore::Impl {
     std::uint32_t member = kNoIndex;  // in the group
   };
 
+  ExpiryProgress EraseLocked(BootTime now, std::size_t families_max,
+                             std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
+  // True if enough has been freed to tell the waker.
+  bool DeleteLocked(const GroupKey& key, Instant now) PGW_EXCLUDES(mutex_);
   Deadline Advance(Instant now) PGW_REQUIRES(mutex_) {
     now_ = std::max(now_, ToDeadline(now.boot));
     return now_;
@@ -122,6 +129,9 @@ class MetricStore::Impl {
   Mutex mutex_;
   std::unique_ptr<State> state_ PGW_GUARDED_BY(mutex_);
   Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told
+  // What wipes removed, for EraseExpired to free.
+  std::vector<std::unique_ptr<State>> retired_ PGW_GUARDED_BY(mutex_);
+  std::size_t freed_ PGW_GUARDED_BY(mutex_) = 0;  // families, since the last EraseExpired
   // Counts the pushes that put families under suspicion; 0: nothing is suspect.
   std::uint64_t suspicion_ PGW_GUARDED_BY(mutex_) = 0;
   std::uint64_t suspicions_ever_ PGW_GUARDED_BY(mutex_) = 0;
@@ -145,7 +155,7 @@ Status MetricStore::Impl::Push(const PushCommand& command) {
     MutexLock lock(mutex_);
     const Deadline next = state_->calendar().Next();
     status = PushLocked(command, labels, prepared, key);
-    earlier = state_->calendar().Next() < next;
+    earlier = state_->calendar().Next() < next || freed_ >= kFreedWorthTelling;
   }
   prepared.Trim();
   if (earlier && waker_) waker_();
@@ -387,6 +397,7 @@ void MetricStore::Impl::DropUntouched(Group& group) {
     if (touched_[i] != 0) continue;
     state_->EmptyMember(group, group.members[i], now_);
     group.members[i].family = nullptr;
+    ++freed_;
   }
   std::erase_if(group.members, [](const Member& member) { return member.family == nullptr; });
 }
@@ -410,9 +421,16 @@ void MetricStore::Impl::LinkFollowers(Group& group) {
 }
 
 void MetricStore::Impl::Delete(const GroupKey& key, Instant now) {
+  if (DeleteLocked(key, now) && waker_) waker_();
+}
+
+bool MetricStore::Impl::DeleteLocked(const GroupKey& key, Instant now) {
   MutexLock lock(mutex_);
   Group* const group = state_->FindAlive(HashedView(key.bytes()), Advance(now));
-  if (group != nullptr) state_->RemoveGroup(*group);
+  if (group == nullptr) return false;
+  freed_ += group->members.size();
+  state_->RemoveGroup(*group);
+  return freed_ >= kFreedWorthTelling;
 }
 
 void MetricStore::Impl::Wipe(Instant now) {
@@ -421,9 +439,10 @@ void MetricStore::Impl::Wipe(Instant now) {
     MutexLock lock(mutex_);
     Advance(now);
     state_.swap(fresh);
+    retired_.push_back(std::move(fresh));
     suspicion_ = 0;
   }
-  // What was stored is freed here, with no lock held.
+  if (waker_) waker_();
 }
 
 std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t* suspicion) {
@@ -517,8 +536,18 @@ std::size_t MetricStore::Impl::ListGroups(Instant now, std::size_t cursor, std::
 }
 
 ExpiryProgress MetricStore::Impl::EraseExpired(BootTime now, std::size_t families_max) {
+  std::vector<std::unique_ptr<State>> retired;
+  ExpiryProgress progress = EraseLocked(now, families_max, retired);
+  for (const auto& state : retired) progress.freed += state->member_count();
+  return progress;  // and free them, with no lock held
+}
+
+ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families_max,
+                                              std::vector<std::unique_ptr<State>>& retired) {
   ExpiryProgress progress;
   MutexLock lock(mutex_);
+  retired.swap(retired_);
+  progress.freed = std::exchange(freed_, 0);
   now_ = std::max(now_, ToDeadline(now));
   const Deadline time = now_;
   const auto lag = [&progress, time](Deadline deadline) {
@@ -540,6 +569,7 @@ ExpiryProgress MetricStore::Impl::EraseExpired(BootTime now, std::size_t familie
 
 BootTime MetricStore::Impl::NextExpiry() {
   MutexLock lock(mutex_);
+  if (!retired_.empty()) return ToBootTime(now_);
   return ToBootTime(state_->calendar().Next());
 }
 

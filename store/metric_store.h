@@ -56,6 +56,9 @@ struct ExpiryProgress {
   std::size_t groups = 0;
   // Now minus deadline of each expired family, nanoseconds; as many as `families`.
   std::vector<std::chrono::nanoseconds> lags;
+  // Families that deletes and replacing pushes have freed since the last call, and that a wipe
+  // left behind for this one.
+  std::size_t freed = 0;
   bool more = false;  // there is more to erase now
 };
 
@@ -85,7 +88,8 @@ class MetricStore {
   // Removing an absent group is not an error.
   void Delete(const GroupKey& group, Instant now);
 
-  // Removes every group that exists at this instant.
+  // Removes every group that exists at this instant. Costs nothing: what was stored is freed by
+  // the next EraseExpired.
   void Wipe(Instant now);
 
   // What a scrape shows that starts at `now`. Immutable; may outlive the store.
@@ -98,14 +102,15 @@ class MetricStore {
   std::size_t ListGroups(Instant now, std::size_t cursor, std::size_t groups_max,
                          std::vector<GroupView>& out);
 
-  // Frees up to about `families_max` families with deadline <= now. Affects memory only: expired
-  // data is invisible without it.
+  // Frees up to about `families_max` families with deadline <= now, and all that a wipe has
+  // removed (with no lock held). Affects memory only: expired data is invisible without it.
   ExpiryProgress EraseExpired(BootTime now, std::size_t families_max);
 
   // The earliest time at which EraseExpired may find work; kNever if nothing expires.
   BootTime NextExpiry() const;
 
-  // Called, with no lock held, whenever NextExpiry() has become earlier. Set before first use.
+  // Called, with no lock held, whenever NextExpiry() has become earlier or so much was freed that
+  // memory should be given back to the system. Set before first use.
   void SetExpiryWaker(std::function<void()> waker);
 
   StoreStats Stats() const;

@@ -244,6 +244,14 @@ void State::EmptyMember(Group& group, Member& member, Deadline now) {
   EraseFamilyIfUnused(family);
 }
 
+std::size_t State::member_count() const {
+  std::size_t members = 0;
+  for (const Group* const group : places_) {
+    if (group != nullptr) members += group->members.size();
+  }
+  return members;
+}
+
 void State::AccountMembers(const Group& group, std::size_t capacity_before) {
   footprint_ += group.members.capacity() * sizeof(Member);
   footprint_ -= capacity_before * sizeof(Member);

@@ -84,6 +84,8 @@ class State {
   // Accounts for the room of a group's member list.
   void AccountMembers(const Group& group, std::size_t capacity_before);
 
+  // Families over all groups.
+  std::size_t member_count() const;
   std::size_t footprint() const { return footprint_; }
   ExpiryCalendar& calendar() { return calendar_; }
 

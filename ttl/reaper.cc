@@ -51,7 +51,7 @@ bool Reaper::Step(BootTime now) {
   if (progress.families > 0 || progress.groups > 0) {
     observer_.OnExpired(progress.families, progress.groups, progress.lags);
   }
-  erased_since_trim_ += progress.families;
+  erased_since_trim_ += progress.families + progress.freed;
   return progress.more;
 }
 

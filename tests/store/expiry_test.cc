@@ -150,6 +150,33 @@ TEST(ExpiryTest, ErasesInStepsAndReportsLags) {
   EXPECT_EQ(driver.store().NextExpiry(), kNever);
 }
 
+TEST(ExpiryTest, AWipeLeavesTheFreeingToTheReaper) {
+  StoreDriver driver;
+  int wakes = 0;
+  driver.store().SetExpiryWaker([&wakes] { ++wakes; });
+  ASSERT_TRUE(driver.Post(kJobA, "a 1\nb 1\n", 0));
+  driver.store().Wipe(At(1));
+  EXPECT_EQ(wakes, 1);
+  EXPECT_NE(driver.store().NextExpiry(), kNever);
+  EXPECT_EQ(driver.store().EraseExpired(At(1).boot, 1).freed, 2u);
+  EXPECT_EQ(driver.store().NextExpiry(), kNever);
+}
+
+TEST(ExpiryTest, ALargeDeleteIsTold) {
+  StoreDriver driver;
+  int wakes = 0;
+  driver.store().SetExpiryWaker([&wakes] { ++wakes; });
+  std::string body;
+  for (int i = 0; i < 10'000; ++i) body += "m" + std::to_string(i) + " 1\n";
+  ASSERT_TRUE(driver.Post(kJobA, body, 0));
+  ASSERT_TRUE(driver.Post(kJobB, "m 1\n", 0));
+  driver.Delete(kJobB, 1);
+  EXPECT_EQ(wakes, 0);
+  driver.Delete(kJobA, 1);
+  EXPECT_EQ(wakes, 1);
+  EXPECT_EQ(driver.store().EraseExpired(At(1).boot, 1).freed, 10'001u);
+}
+
 TEST(ExpiryTest, WithoutTtlNothingIsFiled) {
   StoreDriver driver;
   ASSERT_TRUE(driver.Post(kJobA, "a 1\n", 0));
