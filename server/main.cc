@@ -148,7 +148,7 @@ int Serve(const Config& config) {
     log.Error("HTTP server stopped", {{"err", std::string_view(status.error().message)}});
     return kFailure;
   }
-  if (ttl.enabled()) reaper.Start();
+  reaper.Start();
   server.Start();
 
   if (termination.Wait() == Termination::Reason::kSignal) {

@@ -40,7 +40,7 @@ EmbeddedGateway::EmbeddedGateway(EmbedOptions options, const Clock& clock, Logge
       gateway_(store_, own_metrics_, ttl_, clock, log,
                MakeGatewayOptions(options, clock.Now().wall)),
       reaper_(store_, clock, own_metrics_) {
-  if (ttl_.enabled()) reaper_.Start();
+  reaper_.Start();
 }
 
 EmbeddedGateway::~EmbeddedGateway() = default;
