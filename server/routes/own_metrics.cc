@@ -8,11 +8,13 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cassert>
 #include <iterator>
 #include <optional>
 #include <utility>
 
+#include "base/mutex.h"
 #include "server/routes/process_metrics.h"
 #include "server/routes/push_summary.h"
 
@@ -186,9 +188,17 @@ auto& Registered(Builder builder, std::string_view name, prometheus::Registry& r
 }  // namespace
 
 struct OwnMetrics::Impl {
-  using CounterCache = std::array<
-      std::array<std::array<std::atomic<prometheus::Counter*>, kStatuses.size()>, kMethods.size()>,
-      kHandlerNames.size()>;
+  static constexpr std::size_t kStripes = 4;
+
+  template <typename Count>
+  using CountTable = std::array<std::array<std::array<Count, kStatuses.size()>, kMethods.size()>,
+                                kHandlerNames.size()>;
+
+  // What the threads of one stripe have counted. prometheus-cpp's counters are shared by all
+  // threads and would cost more than the push itself notices.
+  struct alignas(64) Stripe {
+    CountTable<std::atomic<std::uint64_t>> counts{};
+  };
 
   explicit Impl(BootTime start)
       : sizes{SlidingSummary(start), SlidingSummary(start)},
@@ -223,7 +233,13 @@ struct OwnMetrics::Impl {
       Registered(prometheus::BuildHistogram(), "pushgateway_expiry_lag_seconds", registry)
           .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                            0.1, 0.25, 0.5, 1, 2.5, 5, 10});
-  CounterCache counters{};
+  // Hands what the stripes have counted since the last time to the registry.
+  void FlushRequests();
+  prometheus::Counter& RequestCounter(std::size_t handler, std::string_view method, int status);
+
+  std::array<Stripe, kStripes> stripes{};
+  Mutex flushing;
+  CountTable<std::uint64_t> flushed PGW_GUARDED_BY(flushing){};
   std::array<SlidingSummary, 2> sizes;
   std::array<SlidingSummary, 2> durations;  // nanoseconds
 };
@@ -253,25 +269,44 @@ std::vector<OwnFamily> OwnMetrics::Families() {
   return families;
 }
 
+prometheus::Counter& OwnMetrics::Impl::RequestCounter(std::size_t handler, std::string_view method,
+                                                      int status) {
+  return requests.Add({{"code", std::to_string(status)},
+                       {"handler", std::string(kHandlerNames[handler])},
+                       {"method", std::string(method)}});
+}
+
+void OwnMetrics::Impl::FlushRequests() {
+  const MutexLock lock(flushing);
+  for (std::size_t h = 0; h < kHandlerNames.size(); ++h) {
+    for (std::size_t m = 0; m < kMethods.size(); ++m) {
+      for (std::size_t s = 0; s < kStatuses.size(); ++s) {
+        std::uint64_t count = 0;
+        for (const Stripe& stripe : stripes) {
+          count += stripe.counts[h][m][s].load(std::memory_order_relaxed);
+        }
+        std::uint64_t& known = flushed[h][m][s];
+        if (count == known) continue;
+        RequestCounter(h, kMethodLabels[m], kStatuses[s])
+            .Increment(static_cast<double>(count - known));
+        known = count;
+      }
+    }
+  }
+}
+
 void OwnMetrics::CountRequest(HandlerName handler, std::string_view method, int status) {
   const auto handler_index = static_cast<std::size_t>(handler);
   const std::optional<std::size_t> method_index = IndexIn(kMethods, method);
   const std::optional<std::size_t> status_index = IndexIn(kStatuses, status);
-  const auto look_up = [&]() -> prometheus::Counter& {
+  if (!method_index || !status_index) {
     const std::string_view label = method_index ? kMethodLabels[*method_index] : "unknown";
-    return impl_->requests.Add({{"code", std::to_string(status)},
-                                {"handler", std::string(kHandlerNames[handler_index])},
-                                {"method", std::string(label)}});
-  };
-  if (!method_index || !status_index) return look_up().Increment();
-  std::atomic<prometheus::Counter*>& place =
-      impl_->counters[handler_index][*method_index][*status_index];
-  prometheus::Counter* counter = place.load(std::memory_order_acquire);
-  if (counter == nullptr) {
-    counter = &look_up();  // the same one, whoever asks
-    place.store(counter, std::memory_order_release);
+    impl_->RequestCounter(handler_index, label, status).Increment();
+    return;
   }
-  counter->Increment();
+  Impl::Stripe& stripe = impl_->stripes[ThreadNumber() % Impl::kStripes];
+  stripe.counts[handler_index][*method_index][*status_index].fetch_add(1,
+                                                                       std::memory_order_relaxed);
 }
 
 void OwnMetrics::ObservePush(std::string_view method, std::uint64_t request_bytes,
@@ -293,6 +328,7 @@ void OwnMetrics::OnExpired(std::size_t families, std::size_t groups,
 }
 
 void OwnMetrics::Collect(const StoreFacts& store, BootTime now, FamilySet& out) const {
+  impl_->FlushRequests();
   Filler filler(out);
   AddProcess(ReadProcess(), filler);
   for (prometheus::MetricFamily& family : impl_->registry.Collect()) AddCollected(family, filler);

@@ -6,15 +6,12 @@
 #include <limits>
 
 namespace pgw {
-namespace {
 
 std::size_t ThreadNumber() {
   static std::atomic<std::size_t> next{0};
   thread_local const std::size_t number = next.fetch_add(1, std::memory_order_relaxed);
   return number;
 }
-
-}  // namespace
 
 std::size_t LogLinearBuckets::IndexOf(std::uint64_t value) {
   constexpr std::uint64_t kLinear = 1u << kSubBits;

@@ -18,6 +18,9 @@
 
 namespace pgw {
 
+// Counts the threads that ever asked, from 0: to give each a stripe of its own of some counters.
+std::size_t ThreadNumber();
+
 // Counters of a log-linear histogram: exact up to 127, then 64 steps to the power of two. Values
 // from 2^48 on (three days in nanoseconds, 256 TB) count as 2^48 - 1.
 class LogLinearBuckets {
