@@ -23,7 +23,7 @@ Status CheckLabel(const std::string& name, const std::string& value) {
 
 }  // namespace
 
-Result<GroupKey> GroupKey::Make(std::vector<std::pair<std::string, std::string>> labels) {
+Result<GroupKey> GroupKey::Make(const std::vector<std::pair<std::string, std::string>>& labels) {
   std::size_t size = 0;
   for (const auto& [name, value] : labels) {
     if (Status status = CheckLabel(name, value); !status) return status.error();

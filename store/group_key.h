@@ -16,7 +16,7 @@ class GroupKey {
  public:
   // A later pair of the same name overwrites an earlier one.
   // kInvalidArgument: a name or value is not UTF-8, a name is empty or starts with __.
-  static Result<GroupKey> Make(std::vector<std::pair<std::string, std::string>> labels);
+  static Result<GroupKey> Make(const std::vector<std::pair<std::string, std::string>>& labels);
 
   const std::string& bytes() const { return bytes_; }
 

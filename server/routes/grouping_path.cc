@@ -126,7 +126,7 @@ std::variant<GroupKey, GroupingFailure> ParseGroupingPath(std::string_view job, 
   if (job_name.empty()) return GroupingFailure{Part::kJobMissing, "job name is required", {}, {}};
   // Last, so that it wins over a pair named job.
   pairs->emplace_back("job", std::move(job_name));
-  Result<GroupKey> key = GroupKey::Make(std::move(*pairs));
+  Result<GroupKey> key = GroupKey::Make(*pairs);
   if (!key) return BadLabels(key.error());
   return std::move(*key);
 }

@@ -16,7 +16,7 @@ using ::testing::Pair;
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
 GroupKey MustMake(Labels labels) {
-  Result<GroupKey> key = GroupKey::Make(std::move(labels));
+  Result<GroupKey> key = GroupKey::Make(labels);
   EXPECT_TRUE(key) << key.error().message;
   return *key;
 }
