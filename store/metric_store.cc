@@ -6,8 +6,8 @@
 
 #include "base/mutex.h"
 #include "exposition/names.h"
+#include "exposition/number.h"
 #include "exposition/protobuf_writer.h"
-#include "exposition/text_writer.h"
 #include "store/cross_check.h"
 #include "store/prepared_push.h"
 #include "store/state.h"
@@ -45,21 +45,16 @@ void FillBookkeeping(const GroupingLabels& labels, Bookkeeping which, double val
 }
 
 std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, double value) {
-  std::vector<std::pair<std::string, std::string_view>> exposed;
+  std::vector<std::string> names;
+  names.reserve(labels.with_instance().size());
+  std::vector<Label> exposed;
   for (const Label& label : labels.with_instance()) {
-    exposed.emplace_back(EscapeName(label.name, Escaping::kUnderscores), label.value);
+    names.push_back(EscapeName(label.name, Escaping::kUnderscores));
+    exposed.push_back({names.back(), label.value});
   }
   if (labels.needs_escaping()) std::ranges::sort(exposed);
   std::string line(which == kSuccess ? kPushTimeName : kPushFailureTimeName);
-  char separator = '{';
-  for (const auto& [name, text] : exposed) {
-    line.push_back(separator);
-    separator = ',';
-    line.append(name).append("=\"");
-    AppendEscapedLabelValue(text, line);
-    line.push_back('"');
-  }
-  line.append("} ");
+  AppendExposedLabels(exposed, line);
   AppendFloat(value, line);
   line.push_back('\n');
   return line;

@@ -58,6 +58,18 @@ std::string AboutMetric(const FamilySet& set, const Family& family, const Metric
          MetricDebugString(set, family, metric) + "} " + std::string(complaint);
 }
 
+void AppendExposedLabels(std::span<const Label> labels, std::string& out) {
+  char separator = '{';
+  for (const auto& [name, value] : labels) {
+    out.push_back(separator);
+    separator = ',';
+    out.append(name).append("=\"");
+    AppendEscapedLabelValue(value, out);
+    out.push_back('"');
+  }
+  out.append("} ");
+}
+
 GroupingLabels::GroupingLabels(std::string_view key) {
   for (const auto& [name, value] : SplitGroupKey(key)) {
     labels_.push_back({name, value});
@@ -396,16 +408,7 @@ Status PreparedPush::Render(PreparedFamily& prepared) {
 std::string PreparedPush::LinePrefix(const PreparedFamily& family, const Metric& metric) const {
   std::string prefix(family.exposed);
   if (HasSum(family.type)) prefix.append("_sum");
-  prefix.push_back('{');
-  bool first = true;
-  for (const Label& label : ExposedLabels(metric)) {
-    if (!first) prefix.push_back(',');
-    first = false;
-    prefix.append(label.name).append("=\"");
-    AppendEscapedLabelValue(label.value, prefix);
-    prefix.push_back('"');
-  }
-  prefix.append("} ");
+  AppendExposedLabels(ExposedLabels(metric), prefix);
   return prefix;
 }
 

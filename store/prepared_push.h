@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,6 +36,10 @@ inline constexpr std::string_view kCollectedBefore =
 // `collected metric "NAME" { <the sample> } <complaint>`: upstream's form.
 std::string AboutMetric(const FamilySet& set, const Family& family, const Metric& metric,
                         std::string_view complaint);
+
+// Appends `{a="b",c="d"} `: what stands between the name and the value of a line. The labels are
+// in the default escaping and in the order of the line. REQUIRES: at least one, as job always is.
+void AppendExposedLabels(std::span<const Label> labels, std::string& out);
 
 // Grouping labels as samples carry them. Views into the key it was made from.
 class GroupingLabels {
