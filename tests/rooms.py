@@ -20,11 +20,16 @@ ROOMS = {
     "server": ("base", "exposition", "store", "ttl", "server/http", "server/routes"),
     "examples": ("base", "exposition", "store", "ttl", "server/http", "server/routes", "server/embed",
                  "server"),
+    "docker/archive": ("base", "docker"),
+    "docker/pack": ("base", "docker", "docker/archive"),
+    "docker/read": ("base", "docker", "docker/archive"),
+    "docker/registry": ("base", "docker", "docker/archive", "docker/read"),
+    "docker": ("base", "docker/archive", "docker/pack", "docker/read", "docker/registry"),
 }
 # Headers of libraries that one room keeps to itself.
 PRIVATE = {
-    "boost/asio": ("server/http",),
-    "boost/beast": ("server/http",),
+    "boost/asio": ("server/http", "docker/registry"),
+    "boost/beast": ("server/http", "docker/registry"),
     "prometheus/": ("server/routes", "server/embed", "examples"),
     "CivetServer.h": ("server/embed", "examples"),
     "civetweb.h": ("server/embed", "examples"),

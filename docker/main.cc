@@ -1,0 +1,125 @@
+// pgw-pack: packs container images without a container engine.
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "docker/command_line.h"
+#include "docker/file.h"
+#include "docker/pack/description.h"
+#include "docker/pack/image_builder.h"
+#include "docker/pack/outputs.h"
+#include "docker/pack/staged_folder.h"
+#include "docker/printable.h"
+
+namespace pgw::image {
+namespace {
+
+constexpr std::size_t kDescriptionBytesMax = 1u << 20;
+
+const std::vector<CommandSpec>& Commands() {
+  static const std::vector<CommandSpec> kCommands{
+      {"build",
+       {"DESCRIPTION.json"},
+       "Packs the described image in all forms into a folder, which is replaced.",
+       {{"--output", "DIR", "the folder (required)", 'o'},
+        {"--set", "NAME=VALUE", "gives a ${NAME} of the description its value", 's', true},
+        {"--attestations", "on|off", "with SBOM and provenance, whatever the description says"}}},
+  };
+  return kCommands;
+}
+
+int Print(const std::string& text) {
+  const bool good =
+      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+  return good ? 0 : 1;
+}
+
+Result<Variables> ReadVariables(const ParsedCommand& command) {
+  Variables variables;
+  // The one variable of the environment: reproducible builds agree on it.
+  if (const char* const epoch = std::getenv("SOURCE_DATE_EPOCH")) {
+    variables["SOURCE_DATE_EPOCH"] = epoch;
+  }
+  const auto found = command.options.find("--set");
+  if (found == command.options.end()) return variables;
+  for (const std::string& text : found->second) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos || !IsVariableName(text.substr(0, equals))) {
+      return InvalidArgument("--set expects NAME=VALUE, got \"" + Printable(text) + "\"");
+    }
+    variables[text.substr(0, equals)] = text.substr(equals + 1);
+  }
+  return variables;
+}
+
+Result<Description> LoadDescription(const ParsedCommand& command) {
+  const std::string& path = command.operands[0];
+  const Result<Variables> variables = ReadVariables(command);
+  if (!variables) return variables.error();
+  const Result<std::string> text = ReadFile(path, kDescriptionBytesMax);
+  if (!text) return text.error();
+  std::string here = std::filesystem::path(path).parent_path().string();
+  if (here.empty()) here = ".";
+  Result<Description> description = ParseDescription(*text, here, *variables);
+  if (!description) return InvalidArgument(path + ": " + description.error().message);
+  if (command.Has("--attestations")) {
+    const std::string value = command.Value("--attestations");
+    if (value != "on" && value != "off") return InvalidArgument("--attestations expects on or off");
+    description->attestations = value == "on";
+  }
+  return description;
+}
+
+Result<int> Build(const ParsedCommand& command) {
+  if (!command.Has("--output")) return InvalidArgument("build expects --output DIR");
+  const Result<Description> description = LoadDescription(command);
+  if (!description) return description.error();
+  Result<StagedFolder> folder = StagedFolder::Create(command.Value("--output"), kOutputMarker);
+  if (!folder) return folder.error();
+  const Result<Image> image = BuildImage(*description);
+  if (!image) return InvalidArgument(command.operands[0] + ": " + image.error().message);
+  if (Status status = WriteOutputs(*image, folder->path()); !status) return status.error();
+  if (Status status = folder->Commit(); !status) return status.error();
+  return Print("OCI image manifest " + image->reference.text() + ": " + image->index.digest.hex() +
+               "\nBuild timestamp: " + FormatDateUtc(image->created) + "\n" +
+               image->blobs.at(image->index.digest) + "\n");
+}
+
+std::string Help() {
+  std::string text =
+      "Packs container images from a description, and reads, checks and pushes them. Needs no\n"
+      "container engine. docs/images.md describes the description.\n\n";
+  for (const CommandSpec& command : Commands()) text += DescribeCommand(command) + "\n";
+  return text;
+}
+
+Result<int> Run(const ParsedCommand& command) {
+  if (command.command->name == "build") return Build(command);
+  return 1;
+}
+
+int Main(const std::vector<std::string>& arguments) {
+  if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h"))
+    return Print(Help());
+  const Result<ParsedCommand> command = ParseCommand(Commands(), arguments);
+  if (!command) {
+    std::fprintf(stderr, "pgw-pack: error: %s; try pgw-pack --help\n",
+                 command.error().message.c_str());
+    return 1;
+  }
+  if (command->help) return Print(DescribeCommand(*command->command));
+  const Result<int> code = Run(*command);
+  if (code) return *code;
+  std::fprintf(stderr, "pgw-pack: error: %s\n", code.error().message.c_str());
+  return 1;
+}
+
+}  // namespace
+}  // namespace pgw::image
+
+int main(int argc, char** argv) {
+  return pgw::image::Main(std::vector<std::string>(argv + 1, argv + argc));
+}

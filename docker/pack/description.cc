@@ -1,0 +1,286 @@
+#include "docker/pack/description.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <set>
+
+#include "docker/oci.h"
+#include "docker/pack/image_config.h"
+#include "docker/pack/json_fields.h"
+#include "docker/printable.h"
+
+namespace pgw::image {
+namespace {
+
+// The last second of 9999: RFC 3339 has four digits for a year.
+constexpr std::int64_t kCreatedMax = 253402300799;
+constexpr std::int64_t kIdMax = 4294967294;
+
+std::string_view PathFault(std::string_view path) {
+  if (!path.starts_with('/')) return "expected an absolute path";
+  if (path == "/") return "the root itself cannot be an entry";
+  if (path.ends_with('/')) return "a path does not end with a slash";
+  for (std::size_t start = 1; start <= path.size();) {
+    const std::size_t end = std::min(path.find('/', start), path.size());
+    const std::string_view part = path.substr(start, end - start);
+    if (part.empty()) return "two slashes in a row";
+    if (part == "." || part == "..") return ". and .. may not be in a path";
+    if (part.starts_with(".wh.")) return "a name that begins with .wh. deletes files in images";
+    start = end + 1;
+  }
+  const bool control =
+      std::ranges::any_of(path, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; });
+  return control ? "control characters may not be in a path" : "";
+}
+
+// Where an entry stands in the image, without the leading slash.
+std::string ReadTarget(const Field& field) {
+  const std::string path = field.NonEmptyText();
+  if (path.empty()) return {};
+  if (const std::string_view fault = PathFault(path); !fault.empty()) {
+    field.Fail("\"" + Printable(path) + "\": " + std::string(fault));
+    return {};
+  }
+  return path.substr(1);
+}
+
+void ReadOwner(ObjectField& fields, LayerEntry& entry) {
+  if (const auto uid = fields.Find("uid")) {
+    entry.uid = static_cast<std::uint32_t>(uid->Integer(0, kIdMax));
+  }
+  if (const auto gid = fields.Find("gid")) {
+    entry.gid = static_cast<std::uint32_t>(gid->Integer(0, kIdMax));
+  }
+}
+
+LayerEntry ReadFileEntry(const Field& field) {
+  ObjectField fields = field.Object();
+  LayerEntry entry;
+  entry.mode = 0644;
+  if (const auto from = fields.Require("from")) entry.from = from->NonEmptyText();
+  if (const auto to = fields.Require("to")) entry.path = ReadTarget(*to);
+  if (const auto mode = fields.Find("mode")) entry.mode = mode->Mode();
+  if (const auto is_static = fields.Find("static")) entry.may_be_dynamic = !is_static->Boolean();
+  ReadOwner(fields, entry);
+  fields.RejectUnknown();
+  return entry;
+}
+
+LayerEntry ReadDirectoryEntry(const Field& field) {
+  ObjectField fields = field.Object();
+  LayerEntry entry;
+  entry.type = TarType::kDirectory;
+  entry.mode = 0755;
+  if (const auto path = fields.Require("path")) entry.path = ReadTarget(*path);
+  if (const auto mode = fields.Find("mode")) entry.mode = mode->Mode();
+  ReadOwner(fields, entry);
+  fields.RejectUnknown();
+  return entry;
+}
+
+LayerEntry ReadSymlinkEntry(const Field& field) {
+  ObjectField fields = field.Object();
+  LayerEntry entry;
+  entry.type = TarType::kSymlink;
+  entry.mode = 0777;
+  if (const auto path = fields.Require("path")) entry.path = ReadTarget(*path);
+  if (const auto target = fields.Require("target")) entry.link_target = target->NonEmptyText();
+  ReadOwner(fields, entry);
+  fields.RejectUnknown();
+  return entry;
+}
+
+void ReadEntries(ObjectField& fields, std::string_view key, LayerEntry (*read)(const Field&),
+                 Layer& layer) {
+  const auto entries = fields.Find(key);
+  if (!entries) return;
+  for (const Field& field : entries->Array()) {
+    LayerEntry entry = read(field);
+    entry.origin = field.path();
+    layer.entries.push_back(std::move(entry));
+  }
+}
+
+Layer ReadLayer(const Field& field) {
+  ObjectField fields = field.Object();
+  Layer layer;
+  if (const auto comment = fields.Find("comment")) layer.comment = comment->Text();
+  ReadEntries(fields, "directories", &ReadDirectoryEntry, layer);
+  ReadEntries(fields, "files", &ReadFileEntry, layer);
+  ReadEntries(fields, "symlinks", &ReadSymlinkEntry, layer);
+  fields.RejectUnknown();
+  if (layer.entries.empty()) fields.Fail("a layer without entries");
+  return layer;
+}
+
+std::vector<Layer> ReadLayers(const Field& field) {
+  std::vector<Layer> layers;
+  for (const Field& each : field.Array()) layers.push_back(ReadLayer(each));
+  return layers;
+}
+
+// Two entries of one path, and a file or link that others lie below.
+void CheckTree(const Platform& platform, FieldFaults& faults) {
+  std::map<std::string, const LayerEntry*> seen;
+  for (const Layer& layer : platform.layers) {
+    for (const LayerEntry& entry : layer.entries) {
+      const auto [other, is_new] = seen.emplace(entry.path, &entry);
+      if (!is_new) {
+        faults.Add(entry.origin,
+                   "/" + entry.path + " is already there, from " + other->second->origin);
+      }
+    }
+  }
+  for (const auto& [path, entry] : seen) {
+    for (std::size_t end = path.find('/'); end != std::string::npos;
+         end = path.find('/', end + 1)) {
+      const auto parent = seen.find(path.substr(0, end));
+      if (parent != seen.end() && parent->second->type != TarType::kDirectory) {
+        faults.Add(entry->origin, "/" + path + " lies below /" + parent->first +
+                                      ", which is no directory (" + parent->second->origin + ")");
+      }
+    }
+  }
+}
+
+// A label without a value is left out: a variable's default decides whether it is there.
+TextMap ReadLabels(const Field& field) {
+  TextMap labels = field.TextMap();
+  std::erase_if(labels, [](const auto& label) { return label.second.empty(); });
+  return labels;
+}
+
+std::string ReadWord(const Field& field) {
+  std::string word = field.NonEmptyText();
+  if (word.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-") != std::string::npos) {
+    field.Fail("expected a word such as linux, amd64 or v7");
+  }
+  return word;
+}
+
+std::optional<ProvenanceInfo> ReadProvenance(const Field& field) {
+  ObjectField fields = field.Object();
+  ProvenanceInfo info;
+  if (const auto builder = fields.Require("builder")) info.builder = builder->NonEmptyText();
+  if (const auto type = fields.Require("buildType")) info.build_type = type->NonEmptyText();
+  if (const auto source = fields.Require("source")) info.source = source->NonEmptyText();
+  if (const auto revision = fields.Require("revision")) info.revision = revision->NonEmptyText();
+  fields.RejectUnknown();
+  return info;
+}
+
+// Reads one document. Layers are read once for each platform, whose names are variables in them.
+class DescriptionReader {
+ public:
+  DescriptionReader(const Json& document, Variables variables)
+      : document_(document), variables_(std::move(variables)) {}
+
+  Result<Description> Read() {
+    ObjectField fields = Root(variables_).Object();
+    ReadHead(fields);
+    if (const auto config = fields.Require("config"))
+      description_.config = ReadImageConfig(*config);
+    if (const auto labels = fields.Find("labels")) description_.labels = ReadLabels(*labels);
+    if (const auto more = fields.Find("annotations")) description_.annotations = ReadLabels(*more);
+    if (const auto attestations = fields.Find("attestations")) {
+      description_.attestations = attestations->Boolean();
+    }
+    if (const auto info = fields.Find("provenance"))
+      description_.provenance = ReadProvenance(*info);
+    fields.Find("layers");
+    fields.Find("packages");
+    if (const auto platforms = fields.Require("platforms")) ReadPlatforms(*platforms);
+    fields.RejectUnknown();
+    if (faults_.first()) return *faults_.first();
+    return std::move(description_);
+  }
+
+ private:
+  Field Root(const Variables& variables) { return {document_, "", variables, faults_}; }
+
+  void ReadHead(ObjectField& fields) {
+    // Defaults stand behind what the command line says. They may not refer to each other.
+    if (const auto defaults = fields.Find("defaults")) {
+      for (const auto& [name, value] : defaults->TextMap()) {
+        if (!IsVariableName(name))
+          defaults->Fail("\"" + Printable(name) + "\" is no variable's name");
+        variables_.emplace(name, value);
+      }
+    }
+    if (const auto created = fields.Require("created")) ReadCreated(*created);
+    variables_["CREATED"] = FormatRfc3339(description_.created);
+    const auto name = fields.Require("name");
+    const auto version = fields.Require("version");
+    if (!name || !version) return;
+    Result<Reference> reference = ParseName(name->NonEmptyText());
+    if (!reference) return name->Fail(reference.error().message);
+    reference->tag = version->NonEmptyText();
+    if (!IsValidTag(reference->tag)) {
+      version->Fail("\"" + Printable(reference->tag) +
+                    "\" cannot be a tag (at most 128 of letters, digits, . _ -)");
+    }
+    description_.reference = std::move(*reference);
+  }
+
+  void ReadCreated(const Field& field) {
+    const std::string text = field.Text();
+    const char* const last = text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), last, description_.created);
+    if (error != std::errc() || end != last || description_.created < 0 ||
+        description_.created > kCreatedMax) {
+      field.Fail("expected seconds since 1970, got \"" + Printable(text) + "\"");
+      description_.created = 0;
+    }
+  }
+
+  void ReadPlatforms(const Field& field) {
+    std::set<std::string> names;
+    for (const Field& each : field.Array()) {
+      Platform platform = ReadPlatform(each);
+      if (!names.insert(platform.name()).second) each.Fail(platform.name() + " is already there");
+      CheckTree(platform, faults_);
+      if (platform.layers.empty()) each.Fail("no layers");
+      description_.platforms.push_back(std::move(platform));
+    }
+    if (names.empty()) field.Fail("no platforms");
+  }
+
+  Platform ReadPlatform(const Field& field) {
+    ObjectField fields = field.Object();
+    Platform platform;
+    if (const auto os = fields.Require("os")) platform.os = ReadWord(*os);
+    if (const auto name = fields.Require("architecture")) platform.architecture = ReadWord(*name);
+    if (const auto variant = fields.Find("variant")) platform.variant = ReadWord(*variant);
+    Variables variables = variables_;
+    variables["OS"] = platform.os;
+    variables["ARCHITECTURE"] = platform.architecture;
+    variables["VARIANT"] = platform.variant;
+    ObjectField root = Root(variables).Object();
+    if (const auto layers = root.Find("layers")) platform.layers = ReadLayers(*layers);
+    if (const auto more = fields.Find("layers")) {
+      for (Layer& layer : ReadLayers(*more)) platform.layers.push_back(std::move(layer));
+    }
+    if (const auto packages = root.Find("packages")) platform.packages_file = packages->Text();
+    fields.RejectUnknown();
+    return platform;
+  }
+
+  const Json& document_;
+  Variables variables_;
+  FieldFaults faults_;
+  Description description_;
+};
+
+}  // namespace
+
+Result<Description> ParseDescription(std::string_view text, const std::string& here,
+                                     const Variables& set) {
+  const Result<Json> document = ParseJson(text);
+  if (!document) return document.error();
+  Variables variables = set;
+  variables["HERE"] = here;
+  return DescriptionReader(*document, std::move(variables)).Read();
+}
+
+}  // namespace pgw::image

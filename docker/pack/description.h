@@ -1,0 +1,77 @@
+// What an image shall be: the packer's declarative input, read and checked. Knows JSON, references.
+//
+// docs/images.md describes the document. Files that it names are not looked at here.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "docker/archive/tar_entry.h"
+#include "docker/json.h"
+#include "docker/pack/variables.h"
+#include "docker/reference.h"
+
+namespace pgw::image {
+
+struct LayerEntry {
+  TarType type = TarType::kFile;  // kFile, kDirectory or kSymlink
+  std::string path;               // "bin/pushgateway": absolute in the image, without the slash
+  std::uint32_t mode = 0;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::string from;             // of files: on this machine
+  std::string link_target;      // of links
+  bool may_be_dynamic = false;  // an ELF file that needs an interpreter or libraries is fine
+  std::string origin;           // where the description says so: layers[0].files[2]
+};
+
+struct Layer {
+  std::string comment;
+  std::vector<LayerEntry> entries;
+};
+
+struct Platform {
+  std::string os;
+  std::string architecture;  // in Go's words
+  std::string variant;       // may be empty
+  std::vector<Layer> layers;
+  std::string packages_file;  // may be empty: no SBOM
+
+  // linux/arm/v7
+  std::string name() const {
+    return os + "/" + architecture + (variant.empty() ? "" : "/" + variant);
+  }
+};
+
+// What the SLSA statement says of a build, apart from its packages.
+struct ProvenanceInfo {
+  std::string builder;     // URI
+  std::string build_type;  // URI
+  std::string source;      // URI
+  std::string revision;    // of git
+};
+
+using TextMap = std::map<std::string, std::string>;
+
+struct Description {
+  Reference reference;       // its tag is the version
+  std::int64_t created = 0;  // seconds since the epoch
+  TextMap labels;            // of the config, and annotations of manifests and index
+  TextMap annotations;       // of manifests and index alone
+  JsonObject config;         // the config document's "config" without labels
+  std::vector<Platform> platforms;
+  std::optional<ProvenanceInfo> provenance;
+  bool attestations = false;
+};
+
+// `text` is the document; `here` the folder it lies in (${HERE}); `set` what the command line says,
+// which wins over the document's defaults. kInvalidArgument names the field by its path.
+Result<Description> ParseDescription(std::string_view text, const std::string& here,
+                                     const Variables& set);
+
+}  // namespace pgw::image

@@ -1,0 +1,22 @@
+// ${NAME} in descriptions. Knows base.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace pgw::image {
+
+// What --set, the description's defaults and the packer itself say.
+using Variables = std::map<std::string, std::string, std::less<>>;
+
+// A letter or _, then letters, digits and _.
+bool IsVariableName(std::string_view name);
+
+// Replaces each ${NAME}; $${ stands for ${ itself. Values are not looked through again.
+// kInvalidArgument for a name without a value and for a ${ that is not closed.
+Result<std::string> Substitute(std::string_view text, const Variables& variables);
+
+}  // namespace pgw::image
