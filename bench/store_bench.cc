@@ -18,7 +18,7 @@ constexpr std::size_t kFamilies = 10;
 
 Instant At(std::int64_t nanoseconds) {
   return {BootTime(std::chrono::nanoseconds(nanoseconds)),
-          WallTime(std::chrono::nanoseconds(1'700'000'000'000'000'000 + nanoseconds))};
+          WallTime(std::chrono::nanoseconds(1'764'000'000'123'456'789 + nanoseconds * 1'234'567))};
 }
 
 GroupKey Key(std::size_t group) {
@@ -48,7 +48,7 @@ std::unique_ptr<MetricStore> Filled(std::size_t groups) {
   FamilySet set;
   for (std::size_t g = 0; g < groups; ++g) {
     std::string body;
-    for (std::size_t f = 0; f < kFamilies; ++f) body += OneSeriesBody(f, g);
+    for (std::size_t f = 0; f < kFamilies; ++f) body += OneSeriesBody(f, 100'000 + g);
     Push(*store, Key(g), body, 1, set, nullptr);
   }
   return store;
@@ -61,7 +61,8 @@ void BM_PushOneSeries(benchmark::State& state) {
   std::vector<GroupKey> keys;
   for (std::size_t g = 0; g < groups; ++g) keys.push_back(Key(g));
   std::vector<std::string> bodies;
-  for (std::uint64_t v = 0; v < 64; ++v) bodies.push_back(OneSeriesBody(v % kFamilies, 1000 + v));
+  for (std::uint64_t v = 0; v < 64; ++v)
+    bodies.push_back(OneSeriesBody(v % kFamilies, 200'000 + v));
   FamilySet set;
   std::size_t i = 0;
   for (auto _ : state) {

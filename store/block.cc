@@ -17,13 +17,14 @@ Block* Block::Create(std::uint32_t slot_capacity, std::uint32_t byte_capacity) {
   static_assert(alignof(Block) >= alignof(Slot) && sizeof(Block) % alignof(Slot) == 0);
   const std::size_t size =
       sizeof(Block) + std::size_t{slot_capacity} * sizeof(Slot) + byte_capacity;
-  return new (::operator new(size)) Block(slot_capacity, byte_capacity);
+  return new (::operator new(size, std::align_val_t(kCacheLine)))
+      Block(slot_capacity, byte_capacity);
 }
 
 void Block::Unref() {
   if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   this->~Block();
-  ::operator delete(this);
+  ::operator delete(this, std::align_val_t(kCacheLine));
 }
 
 std::size_t Block::footprint() const {

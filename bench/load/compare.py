@@ -32,6 +32,7 @@ import peers  # noqa: E402
 SERIES_PER_GROUP = 10
 PUSH_GROUPS = (100, 1_000, 10_000, 100_000)
 SCRAPE_GROUPS = 10_000
+PUSH_ROUNDS = 7
 CONNECTIONS = 16
 SCRAPES = 15
 K0S_PUSHES = 400
@@ -214,6 +215,26 @@ def empty_server(program):
         process.wait()
 
 
+def median_ratio(dividends: list[float], divisors: list[float]) -> float:
+    return statistics.median(a / b for a, b in zip(dividends, divisors))
+
+
+def push_rounds(options) -> dict:
+    """Pushes/s into few and many groups and at the empty handler, in turns; by groups and server."""
+    samples: dict = {groups: {"ours": [], "empty": []} for groups in PUSH_GROUPS}
+    with contextlib.ExitStack() as stack:
+        servers = {}
+        for groups in PUSH_GROUPS:
+            servers[groups] = stack.enter_context(harness.Server(options.ours, NO_TTL))
+            fill(servers[groups], groups)
+        empty = stack.enter_context(empty_server(options.empty))
+        for _ in range(PUSH_ROUNDS):
+            for groups in PUSH_GROUPS:
+                for name, port in (("ours", servers[groups].port), ("empty", empty)):
+                    samples[groups][name].append(pushes_per_second(port, groups, options.seconds))
+    return samples
+
+
 def measure(options) -> dict:
     go = peers.get("pushgateway", options.peers)
     web = peers.get("nginx", options.peers)
@@ -221,17 +242,14 @@ def measure(options) -> dict:
     result = {"versions": {"ours": re.search(r"version (\S+)", version).group(1), "go": go.version,
                            "nginx": web.version}, "rows": {}}
     rows = result["rows"]
+    samples = push_rounds(options)
     for groups in PUSH_GROUPS:
         row = rows.setdefault(f"pushes/s, one series into one of {groups:,} groups of 10, 16 connections", {})
-        with harness.Server(options.ours, NO_TTL) as server:
-            fill(server, groups)
-            with empty_server(options.empty) as empty:
-                # Alternately, so that both see the same machine.
-                ours, reference = [], []
-                for _ in range(3):
-                    ours.append(pushes_per_second(server.port, groups, options.seconds))
-                    reference.append(pushes_per_second(empty, groups, options.seconds))
-            row["ours"], row["empty"] = statistics.median(ours), statistics.median(reference)
+        for name in ("ours", "empty"):
+            row[name] = statistics.median(samples[groups][name])
+        # Of one round each, so that a slow minute of the machine is in both.
+        row["of the empty handler"] = median_ratio(samples[groups]["ours"], samples[groups]["empty"])
+        row["of the fewest groups"] = median_ratio(samples[groups]["ours"], samples[PUSH_GROUPS[0]]["ours"])
         if groups <= 10_000:
             with go_with_groups(go.program, groups) as server:
                 row["go"] = pushes_per_second(server.port, groups, options.seconds)
@@ -287,6 +305,11 @@ def table(result: dict) -> str:
     lines = ["| | " + " | ".join(title for _, title in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in result["rows"].items():
         lines.append(f"| {name} | " + " | ".join(number(row.get(key)) for key, _ in columns) + " |")
+    lines.append("")
+    for name, row in result["rows"].items():
+        if "of the fewest groups" in row:
+            lines.append(f"{name}: {row['of the empty handler']:.0%} of the empty handler, "
+                         f"{row['of the fewest groups']:.0%} of the fewest groups (medians over rounds)")
     return "\n".join(lines)
 
 
@@ -295,7 +318,7 @@ def main() -> int:
     parser.add_argument("--ours", required=True, type=os.path.abspath)
     parser.add_argument("--empty", required=True, type=os.path.abspath)
     parser.add_argument("--peers", required=True, type=pathlib.Path)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     result = measure(options)

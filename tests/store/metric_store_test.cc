@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "exposition/number.h"
 #include "tests/support/store_driver.h"
 
 namespace pgw::testing {
@@ -41,6 +43,35 @@ TEST(MetricStoreTest, StampsBookkeepingFamilies) {
   EXPECT_THAT(driver.Lines(250, true),
               UnorderedElementsAre("push_time_seconds{instance=\"\",job=\"a\"} 1.00000000025e+09",
                                    "push_failure_time_seconds{instance=\"\",job=\"a\"} 0"));
+}
+
+TEST(MetricStoreTest, StampsKeepTheirLengthAndAreAtMostOneDoubleLate) {
+  StoreDriver driver;
+  const GroupKey key = *GroupKey::Make({{"job", "a"}});
+  std::size_t moved = 0;
+  std::size_t shrunk = 0;
+  std::size_t size = 0;
+  for (std::int64_t i = 0; i < 1'000; ++i) {
+    FamilySet set;
+    PushCommand command;
+    command.group = &key;
+    command.families = &set;
+    const std::int64_t wall = 1'764'000'000'123'456'789 + i * 1'234'567'891;
+    command.received = {At(i).boot, WallTime(std::chrono::nanoseconds(wall))};
+    ASSERT_TRUE(driver.store().Push(command));
+    const std::vector<GroupView> groups = driver.Groups(i);
+    ASSERT_TRUE(groups.at(0).last_success);
+    const std::int64_t late = (*groups[0].last_success - command.received.wall).count();
+    EXPECT_TRUE(late == 0 || late == 256) << late;
+    if (late != 0) ++moved;
+    std::string stamp = "push_time_seconds{instance=\"\",job=\"a\"} ";
+    AppendFloat(UnixSeconds(*groups[0].last_success), stamp);
+    EXPECT_EQ(driver.Lines(i, true).count(stamp), 1u) << stamp;
+    if (stamp.size() < size) ++shrunk;
+    size = stamp.size();
+  }
+  EXPECT_GT(moved, 100u);
+  EXPECT_LT(shrunk, 20u);
 }
 
 TEST(MetricStoreTest, IgnoresBookkeepingFamiliesInBodies) {
