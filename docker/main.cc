@@ -13,6 +13,9 @@
 #include "docker/pack/outputs.h"
 #include "docker/pack/staged_folder.h"
 #include "docker/printable.h"
+#include "docker/read/inspect.h"
+#include "docker/read/verify.h"
+#include "docker/registry/push.h"
 
 namespace pgw::image {
 namespace {
@@ -27,6 +30,20 @@ const std::vector<CommandSpec>& Commands() {
        {{"--output", "DIR", "the folder (required)", 'o'},
         {"--set", "NAME=VALUE", "gives a ${NAME} of the description its value", 's', true},
         {"--attestations", "on|off", "with SBOM and provenance, whatever the description says"}}},
+      {"inspect",
+       {"ARCHIVE|DIR"},
+       "Shows what is in an image archive or an OCI layout folder.",
+       {{"--json", "", "as JSON"}}},
+      {"verify",
+       {"ARCHIVE|DIR"},
+       "Checks every digest, size and rule. Exit code 1 and a line for each fault found.",
+       {{"--integrity", "", "only digests, sizes and agreement: for images of other tools"}}},
+      {"push",
+       {"ARCHIVE|DIR", "REGISTRY/REPOSITORY:TAG"},
+       "Pushes a whole image, after checking all of it. Logins come from Docker's config.json;\n"
+       "    plain http is for loopback hosts alone.",
+       {{"--mount-from", "REPOSITORY", "takes blobs that this repository of the registry has"},
+        {"--ca-file", "FILE", "trusts these certificates besides the system's"}}},
   };
   return kCommands;
 }
@@ -88,6 +105,48 @@ Result<int> Build(const ParsedCommand& command) {
                image->blobs.at(image->index.digest) + "\n");
 }
 
+Result<int> Inspect(const ParsedCommand& command) {
+  const auto store = OpenLayout(command.operands[0]);
+  if (!store) return store.error();
+  const Result<Json> inspection = InspectLayout(**store);
+  if (!inspection) return InvalidArgument(command.operands[0] + ": " + inspection.error().message);
+  return Print(command.Has("--json") ? PrettyJson(*inspection) + "\n"
+                                     : DescribeInspection(*inspection));
+}
+
+Result<int> Verify(const ParsedCommand& command) {
+  const std::string& path = command.operands[0];
+  const auto store = OpenLayout(path);
+  if (!store) return store.error();
+  VerifyOptions options;
+  options.integrity_only = command.Has("--integrity");
+  const Result<VerifyReport> report = VerifyLayout(**store, options);
+  if (!report) return InvalidArgument(path + ": " + report.error().message);
+  for (const std::string& finding : report->findings) {
+    std::fprintf(stderr, "%s: %s\n", path.c_str(), finding.c_str());
+  }
+  if (!report->ok()) return 1;
+  return Print(path + ": " + std::to_string(report->images) + " manifests, " +
+               std::to_string(report->blobs) + " files, all as they should be\n");
+}
+
+Result<int> Push(const ParsedCommand& command) {
+  Result<Reference> reference = ParseReference(command.operands[1]);
+  if (!reference) return reference.error();
+  const auto store = OpenLayout(command.operands[0]);
+  if (!store) return store.error();
+  RegistryOptions options;
+  options.http.ca_file = command.Value("--ca-file");
+  options.credentials = CredentialsPlace::FromEnvironment();
+  RegistryClient client(*reference, command.Value("--mount-from"), std::move(options));
+  PushOptions push;
+  push.progress = [](std::string_view line) { (void)Print(std::string(line) + "\n"); };
+  const Result<Digest> digest = PushLayout(**store, client, push);
+  if (!digest)
+    return Error{digest.error().code, command.operands[0] + ": " + digest.error().message};
+  return Print(reference->text() + "@" + digest->text() + "\n");
+}
+
 std::string Help() {
   std::string text =
       "Packs container images from a description, and reads, checks and pushes them. Needs no\n"
@@ -98,6 +157,9 @@ std::string Help() {
 
 Result<int> Run(const ParsedCommand& command) {
   if (command.command->name == "build") return Build(command);
+  if (command.command->name == "inspect") return Inspect(command);
+  if (command.command->name == "verify") return Verify(command);
+  if (command.command->name == "push") return Push(command);
   return 1;
 }
 

@@ -260,6 +260,10 @@ Result<std::optional<TarMember>> TarReader::Next() {
         entry->link_target.size() > limits_.name_bytes_max) {
       return Broken("a name is too long");
     }
+    name_bytes_ += entry->path.size() + entry->link_target.size() + entry->user_name.size() +
+                   entry->group_name.size();
+    if (name_bytes_ > limits_.all_name_bytes_max)
+      return Broken("the names are too long, all in all");
     entry->type = static_cast<TarType>(type);
     if (entry->type != TarType::kFile) entry->size = 0;
     const Result<std::string> canonical = EncodeTarHeader(*entry);

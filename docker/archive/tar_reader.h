@@ -15,8 +15,9 @@ namespace pgw::image {
 
 struct TarLimits {
   std::uint64_t entries_max = 100'000;
-  std::size_t name_bytes_max = 4096;        // of a path or a link's target
-  std::size_t extension_bytes_max = 65536;  // of one pax header
+  std::size_t name_bytes_max = 4096;             // of a path or a link's target
+  std::uint64_t all_name_bytes_max = 16u << 20;  // of all entries: who collects them is bounded
+  std::size_t extension_bytes_max = 65536;       // of one pax header
 };
 
 // An entry as it was found.
@@ -65,6 +66,7 @@ class TarReader {
   const TarLimits limits_;
   std::uint64_t offset_ = 0;
   std::uint64_t entries_ = 0;
+  std::uint64_t name_bytes_ = 0;
   std::uint64_t content_left_ = 0;
   std::size_t padding_left_ = 0;
   std::string last_path_;
