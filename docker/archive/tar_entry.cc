@@ -53,6 +53,7 @@ class Block {
     for (const char byte : bytes_) sum += static_cast<unsigned char>(byte);
     // Six digits, a byte 0, a blank: as every tar since 1979 writes it.
     Octal({kChecksum.offset, kChecksum.size - 1}, sum);
+    bytes_[kChecksum.offset + kChecksum.size - 2] = '\0';
     return {bytes_.data(), bytes_.size()};
   }
 

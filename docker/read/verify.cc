@@ -86,6 +86,10 @@ class Verifier {
   Status VerifyAttestation(const TopNode& top, const ManifestNode& node);
   void CheckName(const TopNode& top);
   Status VerifyDocker(bool has_layout);
+  void CheckSchema(const Json& document, const std::string& where) {
+    const Json* const version = FindMember(document, "schemaVersion");
+    findings_.Check(version != nullptr && *version == Json(2), where, "the schemaVersion is not 2");
+  }
   void CheckConfig(const Json& config, const std::string& where);
   Status CheckCanonical(const std::string& path);
   void CheckNoStrays();
@@ -133,9 +137,7 @@ Status Verifier::VerifyOciLayout() {
   if (strict_) {
     findings_.Check(StringMember(tree_->document, "mediaType") == kMediaIndex, "index.json",
                     "the mediaType is not that of an index");
-    const Json* const version_number = FindMember(tree_->document, "schemaVersion");
-    findings_.Check(version_number != nullptr && *version_number == Json(2), "index.json",
-                    "the schemaVersion is not 2");
+    CheckSchema(tree_->document, "index.json");
   }
   for (const TopNode& top : tree_->entries) {
     if (Status status = VerifyTop(top); !status) return status;
@@ -186,6 +188,7 @@ void Verifier::VerifyIndex(const TopNode& top) {
                   "not OCI's media type of an index");
   findings_.Check(StringMember(*top.index, "mediaType") == kMediaIndex, where,
                   "the mediaType is not that of an index");
+  CheckSchema(*top.index, where);
   std::set<std::string> platforms;
   for (const ManifestNode& node : top.manifests) {
     if (node.is_attestation()) continue;
@@ -243,6 +246,7 @@ Status Verifier::VerifyImage(const TopNode& top, const ManifestNode& node) {
                     where, "not OCI's media type of a manifest");
     findings_.Check(node.config.media_type == kMediaConfig, where,
                     "not OCI's media type of a config");
+    CheckSchema(node.document, where);
     const Json* const settings = FindMember(node.config_document, "config");
     const Json* const labels = settings == nullptr ? nullptr : FindMember(*settings, "Labels");
     const Json* const annotations = FindMember(node.document, "annotations");

@@ -14,7 +14,7 @@ struct VerifyOptions {
   // Only what makes an image whole: digests, sizes, diff_ids, agreement. Without it also what this
   // packer promises: names, media types, and the rules that make builds reproducible.
   bool integrity_only = false;
-  LayerLimits limits;
+  LayerLimits limits = {};
 };
 
 struct VerifyReport {

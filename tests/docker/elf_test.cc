@@ -1,0 +1,63 @@
+#include "docker/pack/elf.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/docker/support.h"
+
+namespace pgw::image {
+namespace {
+
+using testing::MakeElf;
+
+TEST(ElfTest, KnowsArchitecturesOfBothWidthsAndByteOrders) {
+  for (const char* const architecture : {"amd64", "arm64", "arm", "riscv64", "s390x"}) {
+    const Result<ElfInfo> info = ReadElf(MakeElf(architecture));
+    ASSERT_TRUE(info) << info.error().message;
+    EXPECT_EQ(info->architecture, architecture);
+    EXPECT_TRUE(info->is_static());
+  }
+}
+
+TEST(ElfTest, TakesStaticPieForStatic) {
+  const Result<ElfInfo> info = ReadElf(MakeElf("amd64", {.type = 3}));
+  ASSERT_TRUE(info);
+  EXPECT_TRUE(info->is_static());
+}
+
+TEST(ElfTest, NamesInterpreterAndLibrary) {
+  for (const char* const architecture : {"amd64", "arm", "s390x"}) {
+    const Result<ElfInfo> info =
+        ReadElf(MakeElf(architecture, {.interpreter = "/lib/ld.so", .library = "libc.so.6"}));
+    ASSERT_TRUE(info);
+    EXPECT_FALSE(info->is_static());
+    EXPECT_EQ(info->interpreter, "/lib/ld.so");
+    EXPECT_EQ(info->library, "libc.so.6");
+  }
+}
+
+TEST(ElfTest, RefusesObjectsAndCores) {
+  EXPECT_FALSE(ReadElf(MakeElf("amd64", {.type = 1})));
+  EXPECT_FALSE(ReadElf(MakeElf("amd64", {.type = 4})));
+  EXPECT_FALSE(ReadElf("#!/bin/sh\n"));
+}
+
+TEST(ElfTest, RefusesEveryFileThatIsCutOff) {
+  for (const char* const architecture : {"amd64", "arm", "s390x"}) {
+    const std::string whole = MakeElf(architecture, {.library = "libm.so"});
+    for (std::size_t size = 0; size < whole.size(); ++size) {
+      EXPECT_FALSE(ReadElf(std::string_view(whole).substr(0, size))) << size;
+    }
+  }
+}
+
+TEST(ElfTest, SurvivesEveryFlippedByte) {
+  const std::string whole = MakeElf("amd64", {.interpreter = "/lib/ld.so", .library = "libm.so"});
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string flipped = whole;
+    flipped[i] = static_cast<char>(~flipped[i]);
+    (void)ReadElf(flipped).has_value();
+  }
+}
+
+}  // namespace
+}  // namespace pgw::image
