@@ -133,15 +133,15 @@ Group& State::AddGroup(const HashedView& key, const GroupingLabels& labels) {
   places_[group.place] = owned.release();
   groups_.emplace(HashedView(key.hash, group.key), &group);
   if (!group.escaped_key.empty()) groups_by_exposed_.emplace(group.escaped_key, &group);
-  group.indexed = true;
+  group.indexed = 1;
   ++group_count_;
   footprint_ += GroupFootprint(group);
   return group;
 }
 
 void State::Unindex(Group& group) {
-  if (!group.indexed) return;
-  group.indexed = false;
+  if (group.indexed == 0) return;
+  group.indexed = 0;
   groups_.erase(HashedView(group.key));
   if (group.escaped_key.empty()) return;
   const auto [first, last] = groups_by_exposed_.equal_range(group.escaped_key);
