@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def targets() -> list[str]:
-    return re.findall(r"(?m)^pgw_fuzz\((\w+)", (HERE / "CMakeLists.txt").read_text(encoding="utf-8"))
+    return re.findall(r"(?m)^ *pgw_fuzz\((\w+)", (HERE / "CMakeLists.txt").read_text(encoding="utf-8"))
 
 
 def run(build: pathlib.Path, name: str, seconds: int) -> tuple[str, bool, str]:
