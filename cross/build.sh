@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Builds the release program for each architecture named, and the packer for this machine:
+#
+#   cross/build.sh amd64 arm64 arm
+#
+# leaves build/bin/<architecture>/{pushgateway,NOTICES,packages.tsv}, and unpinned.txt there where
+# other package versions than the pinned ones had to do; build/bin/pgw-pack.
+#
+# Environment: JOBS, SOURCE_DATE_EPOCH (default: the last commit's time), and that of debian.sh.
+
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
+# shellcheck source=identity.sh
+source "$root/cross/identity.sh"
+
+# Whatever else the environment tells a compiler is none of the target's.
+unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX CMAKE_PREFIX_PATH PKG_CONFIG_PATH
+
+host_arch() {
+  case $(uname -m) in
+    x86_64) echo amd64 ;;
+    aarch64) echo arm64 ;;
+    *) die "the packer is built for this machine, and there is no cross/*.cmake known for $(uname -m)" ;;
+  esac
+}
+
+# compile <architecture> <target>…
+compile() {
+  local arch=$1 log=$root/build/cross-$1.log
+  shift
+  (cd "$root" && cmake --preset "cross-$arch" -DPGW_REVISION="$revision" >"$log" 2>&1) || { cat "$log" >&2; exit 1; }
+  cmake --build "$root/build/cross-$arch" -j "${JOBS:-$(nproc)}" --target "$@" >"$log" 2>&1 ||
+    { grep -v '^\[' "$log" >&2; die "$arch: does not build; the whole output is in $log"; }
+}
+
+# strip_to <program> <target>: .comment names the compiler's build, which is nobody's concern.
+strip_to() {
+  llvm-strip-19 --strip-all --remove-section=.comment -o "$2.new" "$1"
+  chmod 755 "$2.new"
+  mv "$2.new" "$2"
+}
+
+build_program() {
+  local arch=$1 folder=$root/build/bin/$1 file
+  say "pushgateway for $arch"
+  compile "$arch" pushgateway
+  mkdir -p "$folder"
+  "$root/cross/linked.sh" "$arch" pushgateway "$folder"
+  strip_to "$root/build/cross-$arch/server/pushgateway" "$folder/pushgateway"
+  rm -f "$folder/unpinned.txt"
+  for file in "$sysroots/$arch/.pgw/unpinned.txt" "$sysroots/source/.pgw/unpinned.txt"; do
+    [[ ! -s $file ]] || cat "$file" >>"$folder/unpinned.txt"
+  done
+}
+
+build_packer() {
+  local arch
+  arch=$(host_arch)
+  [[ -f $root/docker/CMakeLists.txt ]] || return 0
+  say "pgw-pack for this machine"
+  compile "$arch" pgw-pack
+  strip_to "$root/build/cross-$arch/docker/pgw-pack" "$root/build/bin/pgw-pack"
+}
+
+(($#)) || die "usage: cross/build.sh ARCHITECTURE…: known are$(known_archs)"
+need clang++-19 cmake ninja protoc llvm-strip-19 git
+"$root/cross/sysroot.sh" "$@" "$(host_arch)"
+mkdir -p "$root/build/bin"
+for arch; do build_program "$arch"; done
+build_packer

@@ -1,0 +1,20 @@
+# Sourced: what a release is called. Sets version, revision and SOURCE_DATE_EPOCH, all from the
+# repository, so that the same commit gives the same bytes.
+
+in_git() { git -C "$root" "$@"; }
+
+version=$(sed -n 's/^  VERSION \([0-9.]*\)$/\1/p' "$root/CMakeLists.txt")
+[[ -n $version ]] || die "no VERSION in CMakeLists.txt"
+
+if in_git rev-parse --verify -q HEAD >/dev/null 2>&1; then
+  revision=$(in_git rev-parse HEAD)
+  # Never the name of a commit on what is not that commit.
+  [[ -z $(in_git status --porcelain --untracked-files=no) ]] || revision+=-dirty
+  SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(in_git log -1 --format=%ct)}
+else
+  revision=${REVISION:-unknown}
+fi
+[[ ${SOURCE_DATE_EPOCH:-} =~ ^[0-9]+$ ]] ||
+  die "SOURCE_DATE_EPOCH: expected seconds since 1970, got '${SOURCE_DATE_EPOCH:-}' (without git it has to be set)"
+export SOURCE_DATE_EPOCH
+readonly version revision
