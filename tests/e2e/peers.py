@@ -3,10 +3,12 @@
 
 `apt-get download` with a state folder of its own and `dpkg-deb -x` put packages of Debian into a
 folder: the Go Pushgateway (the reference), Prometheus with promtool, nginx, the Python client
-library. Nothing on the system changes and no root is needed. The mirror is the one this machine
-is configured for, and apt checks the archive's signatures as always.
+library, and what reads images: skopeo, umoci, podman, a registry. Nothing on the system changes
+and no root is needed. The mirror is the one this machine is configured for, and apt checks the
+archive's signatures as always.
 
-    peers.py --dir build/peers [pushgateway|prometheus|promtool|nginx|python-client …]
+    peers.py --dir build/peers [pushgateway|prometheus|promtool|nginx|python-client|skopeo|umoci|podman
+                                |docker-registry …]
 """
 
 import argparse
@@ -46,6 +48,13 @@ RECIPES = {
     "promtool": Recipe(("promtool",), ("testing", "trixie"), "usr/bin/promtool", ("--version",)),
     # A dynamically linked C program: only the suite this machine runs is sure to fit.
     "nginx": Recipe(("nginx",), ("bookworm", "trixie", "testing"), "usr/sbin/nginx", ("-v",)),
+    # What reads images. Their libraries come with them; bookworm alone, whose glibc is the oldest.
+    "skopeo": Recipe(("skopeo", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1"), ("bookworm",),
+                     "usr/bin/skopeo", ("--version",)),
+    "umoci": Recipe(("umoci",), ("bookworm",), "usr/bin/umoci", ("--version",)),
+    "podman": Recipe(("podman", "conmon", "runc", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1",
+                      "libseccomp2", "libsubid4", "libglib2.0-0"), ("bookworm",), "usr/bin/podman", ("--version",)),
+    "docker-registry": Recipe(("docker-registry",), ("bookworm",), "usr/bin/docker-registry", ("--version",)),
     "python-client": Recipe(("python3-prometheus-client",), ("bookworm", "trixie", "testing"), ""),
 }
 
@@ -66,6 +75,12 @@ class Peer:
     @property
     def python_path(self) -> pathlib.Path:
         return self.root / "usr/lib/python3/dist-packages"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With which its program finds the libraries that came with it."""
+        folders = [*self.root.glob("usr/lib/*-linux-gnu*"), *self.root.glob("lib/*-linux-gnu*")]
+        return {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, folders))} if folders else dict(os.environ)
 
     def __str__(self) -> str:
         return f"{self.name}: Debian {self.suite}, {RECIPES[self.name].packages[0]} {self.version}"
@@ -140,7 +155,7 @@ def _fetch_from(base: pathlib.Path, name: str, recipe: Recipe, suite: str) -> Pe
     shutil.rmtree(downloads)
     peer = Peer(name, suite, version, root)
     if recipe.program:
-        _run([str(peer.program), *recipe.probe])
+        _run([str(peer.program), *recipe.probe], env=peer.environment)
     return peer
 
 
@@ -207,8 +222,8 @@ def _mirror_in_lines(text: str) -> str | None:
     return None
 
 
-def _run(command: list[str], cwd: pathlib.Path | None = None) -> str:
-    done = subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+def _run(command: list[str], cwd: pathlib.Path | None = None, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(command, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=300, check=False)
     if done.returncode != 0:
         raise Unavailable(f"{os.path.basename(command[0])}: {(done.stderr or done.stdout).strip()[-400:]}")

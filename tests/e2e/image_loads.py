@@ -1,0 +1,257 @@
+"""Loads a packed image with the programs that people load images with: skopeo, umoci, podman, a
+registry. They are unpacked from Debian's packages, never installed; no service is started but a
+registry on a loopback port, which ends with the test.
+
+    image_loads.py --program build/dev/docker/pgw-pack --peers build/peers [--image DIR] [skopeo|umoci|registry|podman|run …]
+
+Without --image an image of tiny programs is packed; then `run`, which starts the container, is not
+possible. With it DIR is what `pgw-pack build` wrote.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import harness
+import images
+import peers
+from harness import Failure
+from images import expect
+
+
+class Trial:
+    """An image's files, and the tools to load it with."""
+
+    def __init__(self, program: str, directory: str, image: pathlib.Path, folder: pathlib.Path):
+        self.program, self.directory, self.image, self.folder = program, directory, image, folder
+        self.layout = image / "oci"
+        self.digest, self.index = images.index_of(self.layout)
+        (self.hybrid,) = image.glob("airgap/*.tar")
+        (self.oci_archive,) = image.glob("*.oci.tar")
+        (top,) = json.loads((self.layout / "index.json").read_text(encoding="utf-8"))["manifests"]
+        self.name = top["annotations"]["org.opencontainers.image.ref.name"]
+        self.policy = folder / "policy.json"
+        self.policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}', encoding="utf-8")
+
+    def docker_archive(self, architecture: str) -> pathlib.Path:
+        (archive,) = self.image.glob(f"*.linux-{architecture}*.docker.tar") if architecture != "arm" else \
+            self.image.glob("*.linux-arm-*.docker.tar")
+        return archive
+
+    def images(self) -> list[dict]:
+        return [each for each in self.index["manifests"] if each["platform"]["os"] != "unknown"]
+
+    def run(self, tool: str, *words: str, environment: dict | None = None) -> str:
+        peer = peers.get(tool, self.directory)
+        done = subprocess.run([str(peer.program), *map(str, words)], cwd=self.folder, text=True, capture_output=True,
+                              env={**peer.environment, **(environment or {})}, stdin=subprocess.DEVNULL, timeout=150, check=False)
+        if done.returncode:
+            raise Failure(f"{tool} {' '.join(map(str, words))}: {done.stderr.strip() or done.stdout.strip()}")
+        return done.stdout
+
+    def skopeo(self, *words: str) -> str:
+        return self.run("skopeo", "--policy", self.policy, "--tmpdir", self.folder, *words)
+
+
+def host_architecture() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}.get(platform.machine(), platform.machine())
+
+
+def check_skopeo(trial: Trial) -> None:
+    """Each form is read; every platform with its attestations is copied there and back unchanged."""
+    for source in (f"oci:{trial.layout}", f"oci:{trial.layout}:{trial.name}", f"oci-archive:{trial.oci_archive}",
+                   f"oci-archive:{trial.hybrid}"):
+        expect(trial.skopeo("inspect", "--raw", source).encode(), images.blob(trial.layout, trial.digest), f"what skopeo finds in {source}")
+        for image in trial.images():
+            architecture = image["platform"]["architecture"]
+            found = json.loads(trial.skopeo("--override-arch", architecture, "inspect", source))
+            expect(found["Architecture"], architecture, f"the architecture in {source}")
+    for image in trial.images():
+        architecture = image["platform"]["architecture"]
+        found = json.loads(trial.skopeo("inspect", f"docker-archive:{trial.docker_archive(architecture)}"))
+        expect(found["Architecture"], architecture, "the architecture of a docker archive")
+    trial.skopeo("copy", "--all", f"oci-archive:{trial.hybrid}", "oci:there:x:1")
+    trial.skopeo("copy", "--all", "oci:there:x:1", f"oci-archive:back.tar:{trial.name}")
+    trial.skopeo("copy", "--all", "oci-archive:back.tar", "oci:again:x:1")
+    blobs = images.tree(trial.layout / "blobs")
+    expect(images.tree(trial.folder / "there/blobs"), blobs, "all blobs, copied by skopeo")
+    expect(images.tree(trial.folder / "again/blobs"), blobs, "all blobs, copied there and back")
+
+
+def check_umoci(trial: Trial) -> None:
+    """umoci unpacks the files with owners and modes. It knows no indexes: of one platform."""
+    trial.skopeo("copy", f"docker-archive:{trial.docker_archive('arm64')}", "oci:one:a")
+    trial.run("umoci", "unpack", "--rootless", "--image", "one:a", "bundle")
+    root = trial.folder / "bundle/rootfs"
+    program = root / "bin/pushgateway"
+    expect((program.stat().st_mode & 0o7777, int(program.stat().st_mtime)), (0o755, _created(trial)), "/bin/pushgateway")
+    expect((root / "usr/share/doc/pushgateway/LICENSE").read_bytes(), (images.ROOT / "LICENSE").read_bytes(), "LICENSE")
+    process = json.loads((trial.folder / "bundle/config.json").read_text(encoding="utf-8"))["process"]
+    expect((process["args"], process["cwd"]), (["/bin/pushgateway"], "/pushgateway"), "the process")
+
+
+def _created(trial: Trial) -> int:
+    with_time = images.members(trial.hybrid)[0]
+    return int(with_time.mtime)
+
+
+def check_registry(trial: Trial) -> None:
+    """What pgw-pack pushes to Debian's registry, skopeo reads back with the same digests."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (trial.folder / "registry.yml").write_text(
+        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {trial.folder}/registry}}}}\n"
+        f"http: {{addr: '127.0.0.1:{port}'}}\n", encoding="utf-8")
+    peer = peers.get("docker-registry", trial.directory)
+    with open(trial.folder / "registry.log", "wb") as log, \
+            subprocess.Popen([peer.program, "serve", trial.folder / "registry.yml"], stdout=log, stderr=log,
+                             preexec_fn=harness._die_with_parent) as registry:
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/v2/")
+            _push_and_read_back(trial, f"127.0.0.1:{port}/team/pushgateway")
+        finally:
+            registry.terminate()
+
+
+def _push_and_read_back(trial: Trial, repository: str) -> None:
+    for source, more in ((trial.layout, []), (trial.hybrid, []), (trial.hybrid, ["--mount-from", "team/pushgateway"])):
+        target = f"{repository}{'-copy' if more else ''}:1.2.3"
+        done = subprocess.run([trial.program, "push", source, target, *more], capture_output=True, text=True,
+                              env={**os.environ, "DOCKER_CONFIG": str(trial.folder)}, timeout=120, check=False)
+        if done.returncode:
+            raise Failure(f"pgw-pack push {source}: {done.stderr}")
+        expect(done.stdout.splitlines()[-1], f"{target}@{trial.digest}", "what pgw-pack push prints")
+        expect(": mounted" in done.stdout, bool(more), "blobs that were mounted")
+        remote = f"docker://{target}"
+        raw = trial.skopeo("inspect", "--tls-verify=false", "--raw", remote)
+        expect(raw.encode(), images.blob(trial.layout, trial.digest), "the index in the registry")
+        for image in trial.images():
+            found = json.loads(trial.skopeo("--override-arch", image["platform"]["architecture"], "inspect",
+                                            "--tls-verify=false", remote))
+            expect((found["Architecture"], found["Digest"]), (image["platform"]["architecture"], trial.digest), "an image in the registry")
+    trial.skopeo("copy", "--all", "--src-tls-verify=false", f"docker://{repository}:1.2.3", "oci:pulled:x:1")
+    expect(images.tree(trial.folder / "pulled/blobs"), images.tree(trial.layout / "blobs"), "all blobs, from the registry")
+
+
+class Podman:
+    """podman with all it has in the trial's folder."""
+
+    def __init__(self, trial: Trial):
+        self.trial = trial
+        root = peers.get("podman", trial.directory).root
+        (trial.folder / "containers.conf").write_text(
+            f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nruntime = "runc"\n'
+            f'conmon_path = ["{root}/usr/bin/conmon"]\n[engine.runtimes]\nrunc = ["{root}/usr/sbin/runc"]\n', encoding="utf-8")
+        (trial.folder / "storage.conf").write_text(
+            f'[storage]\ndriver = "vfs"\ngraphroot = "{trial.folder}/graph"\nrunroot = "{trial.folder}/run"\n', encoding="utf-8")
+        (trial.folder / "registries.conf").write_text("", encoding="utf-8")
+
+    def __call__(self, *words: str) -> str:
+        folder = self.trial.folder
+        settings = {"CONTAINERS_CONF": folder / "containers.conf", "CONTAINERS_STORAGE_CONF": folder / "storage.conf",
+                    "CONTAINERS_REGISTRIES_CONF": folder / "registries.conf"}
+        return self.trial.run("podman", "--root", f"{folder}/graph", "--runroot", f"{folder}/run", *words,
+                              environment={key: str(value) for key, value in settings.items()})
+
+    def load(self, archive: pathlib.Path) -> dict:
+        self("load", "--signature-policy", str(self.trial.policy), "-i", str(archive))
+        (image,) = json.loads(self("inspect", self.trial.name))
+        return image
+
+
+def check_podman(trial: Trial) -> None:
+    if os.geteuid() != 0:
+        raise peers.Unavailable("podman in a folder of its own wants root")
+    podman = Podman(trial)
+    for archive in (trial.hybrid, trial.oci_archive, trial.docker_archive(host_architecture())):
+        image = podman.load(archive)
+        expect((image["Architecture"], image["User"]), (host_architecture(), "65534"), f"what podman loads from {archive.name}")
+        expect(image["Config"]["Entrypoint"], ["/bin/pushgateway"], "the entry point")
+        podman("rmi", "--all", "--force")
+
+
+def check_run(trial: Trial) -> None:
+    """The container as k0s runs it: any user, nothing writable, no capabilities."""
+    if os.geteuid() != 0:
+        raise peers.Unavailable("podman in a folder of its own wants root")
+    podman = Podman(trial)
+    podman.load(trial.hybrid)
+    for user in ("65534", "1001"):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        # The limits: runc may not raise them where this machine is a container itself.
+        container = podman("run", "--detach", "--network=host", "--user", user, "--read-only", "--read-only-tmpfs=false",
+                           "--cap-drop=all", "--security-opt=no-new-privileges", "--ulimit", "nofile=1024:1024",
+                           "--ulimit", "nproc=1024:1024", trial.name, "--metric.timetolive=120s",
+                           f"--web.listen-address=localhost:{port}").strip()
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_for(url + "/-/ready")
+            with urllib.request.urlopen(urllib.request.Request(url + "/metrics/job/k0s/instance/here", b"some_metric 42\n", method="POST"), timeout=10):
+                pass
+            with urllib.request.urlopen(url + "/metrics", timeout=10) as scrape:
+                expect(b'some_metric{instance="here",job="k0s"} 42' in scrape.read(), True, "what was pushed")
+            podman("exec", container, "/bin/pushgateway", "--healthcheck", f"--web.listen-address=localhost:{port}")
+        finally:
+            podman("rm", "--force", "--time", "2", container)
+
+
+def _wait_for(url: str) -> None:
+    end = time.monotonic() + harness.PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except (urllib.error.URLError, OSError) as error:
+            if time.monotonic() > end:
+                raise Failure(f"{url}: {error}") from error
+            time.sleep(0.05)
+
+
+CHECKS = {"skopeo": check_skopeo, "umoci": check_umoci, "registry": check_registry, "podman": check_podman, "run": check_run}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True)
+    parser.add_argument("--peers", default="build/peers")
+    parser.add_argument("--image", type=pathlib.Path)
+    parser.add_argument("checks", nargs="*", choices=[[], *CHECKS], metavar="check", default=[])
+    arguments = parser.parse_args()
+    program = str(pathlib.Path(arguments.program).resolve())
+    checks = arguments.checks or [name for name in CHECKS if name != "run" or arguments.image]
+    skipped = 0
+    for name in checks:
+        with tempfile.TemporaryDirectory(prefix="pgw-e2e-") as temporary:
+            folder = pathlib.Path(temporary)
+            image = arguments.image and arguments.image.resolve()
+            if image is None:
+                images.write_binaries(folder / "binaries")
+                image = folder / "out"
+                done = images.pack(program, folder / "binaries", image)
+                expect((done.returncode, done.stderr), (0, ""), "pgw-pack build")
+            try:
+                CHECKS[name](Trial(program, arguments.peers, image, folder))
+                print(f"{name}: good")
+            except peers.Unavailable as reason:
+                skipped += 1
+                print(f"{name}: SKIPPED: {reason}")
+            except Failure as failure:
+                print(f"{name}: {failure}")
+                return 1
+    return harness.SKIPPED if skipped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
