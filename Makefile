@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-.DEFAULT_GOAL := build
+.DEFAULT_GOAL := images
 MAKEFLAGS += --no-print-directory
 
 PREFIX ?= /usr/local
@@ -13,19 +13,62 @@ PAYLOADS ?=
 # Arguments for `make run`.
 ARGS ?= --metric.timetolive
 FUZZ_SECONDS ?= 10
+# What the images are built for; riscv64, ppc64le and s390x are the others that cross/ knows.
+ARCHS ?= amd64 arm64 arm
+# Where the images go and are named for, e.g. registry.example/team/pushgateway-ttl.
+IMAGE ?=
 
 PACKAGES_build := cmake ninja-build g++ pkg-config libboost1.81-dev libboost-json1.81-dev zlib1g-dev \
   libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev libsnappy-dev
 PACKAGES_test := $(PACKAGES_build) libgtest-dev libgmock-dev libbenchmark-dev libcurl4-openssl-dev python3 curl
 PACKAGES_bench := $(PACKAGES_test) wrk
 PACKAGES_lint := $(PACKAGES_test) clang-format-19 clang-tidy-19
-PACKAGES_verify := $(PACKAGES_lint) clang-19 lld-19 libclang-rt-19-dev
+PACKAGES_images := clang-19 lld-19 llvm-19 cmake ninja-build protobuf-compiler dpkg-dev git gpgv debian-archive-keyring
+PACKAGES_riscv64 := binutils-riscv64-linux-gnu
+PACKAGES_smoke := $(PACKAGES_images) qemu-user-static python3
+PACKAGES_reproduce := $(PACKAGES_images) faketime
+PACKAGES_verify := $(PACKAGES_lint) $(PACKAGES_smoke) libclang-rt-19-dev
 
 .PHONY: help
 help: ## list the targets
 	@echo "pushgateway-ttl: make <target>"
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Plain make is make build for now; it will build the container images."
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Plain make is make images."
+
+.PHONY: images
+images: programs ## cross-compile for ARCHS (amd64 arm64 arm) and pack build/images; IMAGE=… names them
+	IMAGE="$(IMAGE)" cross/pack.sh $(ARCHS)
+
+.PHONY: programs
+programs: build/deps-images $(if $(filter riscv64,$(ARCHS)),build/deps-riscv64) ## the release programs alone, to build/bin
+	JOBS=$(JOBS) cross/build.sh $(ARCHS)
+
+.PHONY: load
+load: images ## this machine's image into docker or podman
+	cross/deliver.sh load
+
+.PHONY: push
+push: images ## the images to a registry: IMAGE=registry/repository
+	cross/deliver.sh push "$(IMAGE)"
+
+.PHONY: smoke
+smoke: build/deps-smoke programs ## run the release programs, under qemu where they are not this machine's
+	python3 tests/e2e/release_smoke.py $(foreach arch,$(ARCHS),build/bin/$(arch)/pushgateway)
+	for arch in $(ARCHS); do \
+	  [ "$$arch" != "$$(dpkg --print-architecture)" ] || \
+	    python3 tests/e2e/conformance.py --program build/bin/$$arch/pushgateway --jobs 4; done
+
+.PHONY: reproduce
+reproduce: build/deps-reproduce ## build the last commit twice, under different circumstances, and compare
+	cross/reproduce.sh $(ARCHS)
+
+.PHONY: sysroots
+sysroots: build/deps-images ## the pinned sysroots alone, to build/sysroots
+	cross/sysroot.sh $(ARCHS)
+
+.PHONY: sysroots-refresh
+sysroots-refresh: build/deps-images ## renew the pinned packages of all architectures in cross/packages
+	cross/refresh.sh
 
 .PHONY: run
 run: build ## build and start ./pushgateway (ARGS="…" for other flags)
@@ -51,14 +94,24 @@ test: build/deps-test ## unit tests, then everything from outside (PAYLOADS=dir 
 	  python3 tests/totals.py build/test-unit.xml build/test-e2e.xml || status=1; exit $$status
 
 .PHONY: verify
-verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds of each fuzzer
+verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds of each fuzzer, the release images
 	rm -f build/verify-*.xml
 	status=0; \
 	  $(MAKE) lint || status=1; \
 	  $(MAKE) sanitize-fuzz || status=1; \
 	  $(MAKE) sanitize-tsan || status=1; \
 	  $(MAKE) fuzz || status=1; \
+	  $(MAKE) verify-images || status=1; \
 	  python3 tests/totals.py build/verify-*.xml || status=1; exit $$status
+
+# The images as they ship: packed twice, to the same bytes, checked, and their programs run.
+.PHONY: verify-images
+verify-images: images
+	OUTPUT=build/images-again cross/pack.sh $(ARCHS) >/dev/null
+	diff -r build/images build/images-again
+	rm -rf build/images-again
+	build/bin/pgw-pack verify build/images/oci
+	$(MAKE) smoke
 
 # Builds a sanitizer preset and runs the unit tests on it. The fuzz preset is asan-ubsan with the
 # fuzzer's instrumentation, so that one build serves both.

@@ -16,14 +16,6 @@ source "$root/cross/identity.sh"
 # Whatever else the environment tells a compiler is none of the target's.
 unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX CMAKE_PREFIX_PATH PKG_CONFIG_PATH
 
-host_arch() {
-  case $(uname -m) in
-    x86_64) echo amd64 ;;
-    aarch64) echo arm64 ;;
-    *) die "the packer is built for this machine, and there is no cross/*.cmake known for $(uname -m)" ;;
-  esac
-}
-
 # compile <architecture> <target>…
 compile() {
   local arch=$1 log=$root/build/cross-$1.log

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the scripts beside it: Debian 13 as this machine's own apt configuration reaches it.
 # Mirrors, proxies and certificates are apt's; its state is in folders of our own, so that neither
 # root nor another foreign architecture on this system is needed.
@@ -18,6 +19,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 readonly root
 readonly packages_dir=$root/cross/packages
 readonly downloads=${PGW_DOWNLOADS:-$root/build/downloads}
+# shellcheck disable=SC2034  # the scripts' own.
 readonly sysroots=$root/build/sysroots
 readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
@@ -30,6 +32,8 @@ trap 'exit 143' TERM
 
 say() { printf '%s\n' "cross: $*" >&2; }
 die() { say "$*"; exit 1; }
+
+[[ $root != *[[:space:]]* ]] || die "cannot build in a folder with blanks in its path: $root"
 
 # <our name of an architecture> -> Debian's.
 debian_arch() {
@@ -48,6 +52,15 @@ known_archs() {
     list=${list##*/}
     [[ -f $root/cross/${list%.list}.cmake ]] && printf ' %s' "${list%.list}"
   done
+}
+
+# This machine's, in our names.
+host_arch() {
+  case $(uname -m) in
+    x86_64) echo amd64 ;;
+    aarch64) echo arm64 ;;
+    *) die "releases are built on 64-bit x86 or Arm, not on $(uname -m)" ;;
+  esac
 }
 
 need() {
@@ -222,8 +235,8 @@ is_release() {
 
 # newest <package>: a list line for the newest version in the open index; nothing if there is none.
 newest() {
-  local uri file size hash archive version arch
-  read -r uri file size hash < <(index apt-get download --print-uris "$1" 2>/dev/null) || return 0
+  local uri hash version arch
+  read -r uri _ _ hash < <(index apt-get download --print-uris "$1" 2>/dev/null) || return 0
   uri=${uri//\'/}
   read -r version arch < <(index apt-cache show --no-all-versions "$1" |
     awk '/^Version:/ {v = $2} /^Architecture:/ {a = $2} END {print v, a}')
@@ -233,8 +246,8 @@ newest() {
 
 # newest_source <package>: the list lines of a source package's files.
 newest_source() {
-  local uri file size hash version lines=()
-  while read -r uri file size hash; do
+  local uri file hash version lines=()
+  while read -r uri file _ hash; do
     [[ $uri == \'* ]] || continue
     [[ $hash == SHA256:* ]] || die "$1: the index has no SHA-256"
     [[ $file != *.dsc ]] || version=$(index apt-cache showsrc --only-source "$1" |

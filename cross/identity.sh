@@ -1,6 +1,8 @@
+# shellcheck shell=bash
 # Sourced: what a release is called. Sets version, revision and SOURCE_DATE_EPOCH, all from the
 # repository, so that the same commit gives the same bytes.
 
+# shellcheck disable=SC2154  # root is debian.sh's.
 in_git() { git -C "$root" "$@"; }
 
 version=$(sed -n 's/^  VERSION \([0-9.]*\)$/\1/p' "$root/CMakeLists.txt")

@@ -21,10 +21,11 @@ files_read() {
   mapfile -t objects < <(ninja -C "$build" -t inputs "$program" | grep '\.o$')
   ((${#objects[@]})) || die "$build has no $program"
   ninja -C "$build" -t deps "${objects[@]}" | sed -n 's/^    //p'
-  tr -s ' \\' '\n\n' <"$build/$program.link.d" | sed -e 's/:$//' -e '/^$/d'
+  sed -e 's/^[^ ]*: //' -e 's/ *\\$//' -e 's/^ *//' "$build/$program.link.d" | tr ' ' '\n' | sed -e 's/:$//' -e '/^$/d'
 }
 
-# Names of packages, in order and once. Within a sysroot .pgw/files knows whose a file is.
+# Names of packages, in order and once; "unowned" or "foreign" before a file that must not be there.
+# Besides the sysroot, the compiler's own headers may be read, and this repository. Within a sysroot .pgw/files knows whose a file is.
 packages_read() {
   files_read | sort -u | (cd "$build" && xargs -d '\n' realpath -m) | sort -u >"$scratch/read"
   sed -n "s|^$sysroot/||p" "$scratch/read" |
@@ -33,6 +34,7 @@ packages_read() {
       $0 in owner { print owner[$0]; next }
       { print "unowned " $0 }' "$sysroot/.pgw/files" - | sort -u
   sed -n "s|^$sysroots/source/\([^/]*\)/.*|\1|p" "$scratch/read" | sort -u
+  grep -v -e "^$root/" -e '^/usr/lib/llvm-19/lib/clang/' "$scratch/read" | sed 's/^/foreign /' || true
 }
 
 # The line of what the sysroot, or the folder of sources, was really made of.
@@ -69,7 +71,7 @@ without_file_lists() {
 rule() { printf '%s\n' "--------------------------------------------------------------------------------"; }
 
 write_notices() {
-  local name version texts
+  local name others version texts
   cat <<END
 $program is licensed under the Apache License, Version 2.0; see LICENSE beside this file.
 
@@ -85,10 +87,10 @@ END
     printf '%s\n' "$name"
   done <"$1" | awk -F '\t' '{ names[$1] = names[$1] (names[$1] ? " " : "") $2; if (!n[$1]++) order[++count] = $1 }
     END { for (i = 1; i <= count; ++i) print names[order[i]] }' >"$scratch/groups"
-  while read -r name _; do
+  while read -r name others; do
     printf '\n'
     rule
-    grep -E "^$(sed 's/[.+]/\\&/g' <<<"$name")( |\$)" "$scratch/groups" | sed 's/ /, /g'
+    printf '%s\n' "${name}${others:+, ${others// /, }}"
     rule
     printf '\n'
     without_file_lists "$(copyright_file "$name")"
@@ -113,7 +115,8 @@ END
 need ninja realpath
 packages=$scratch/packages.tsv
 packages_read >"$scratch/names"
-! grep '^unowned' "$scratch/names" >&2 || die "files that belong to no package of the sysroot"
+! grep '^unowned ' "$scratch/names" >&2 || die "files that belong to no package of the sysroot"
+! grep '^foreign ' "$scratch/names" >&2 || die "$program was built from files outside its sysroot"
 while read -r name; do
   read -r _ version debian sha256 _ < <(package_line "$name")
   IFS=$'\t' read -r licence proof < <(awk -F '\t' -v n="$name" '$1 == n {print $2 "\t" $3}' "$root/cross/licences.tsv") ||

@@ -3,7 +3,7 @@
 #
 #   cross/pack.sh amd64 arm64 arm
 #
-# Environment: IMAGE, a repository (default: what docker/image.json says), ATTESTATIONS=off,
+# Environment: OUTPUT, a folder instead of build/images; IMAGE, a repository (default: what docker/image.json says), ATTESTATIONS=off,
 # SOURCE_DATE_EPOCH (default: the last commit's time).
 
 # shellcheck source-path=SCRIPTDIR
@@ -38,10 +38,13 @@ not_pinned() {
 }
 
 (($#)) || die "usage: cross/pack.sh ARCHITECTURE…: known are$(known_archs)"
+for arch; do
+  [[ -s $bin/$arch/pushgateway ]] || die "no $bin/$arch/pushgateway: run cross/build.sh $arch first"
+done
 [[ -x $bin/pgw-pack ]] || die "no $bin/pgw-pack: run cross/build.sh first"
 describe "$@" >"$scratch/image.json"
 settings=(--set "VERSION=$version" --set "REVISION=$revision" --set "BINARIES=$bin"
   --set "LICENSE=$root/LICENSE" --set "NOT_PINNED=$(not_pinned "$@")")
 [[ -z ${IMAGE:-} ]] || settings+=(--set "IMAGE=$IMAGE")
-"$bin/pgw-pack" build "$scratch/image.json" "${settings[@]}" --output "$root/build/images" \
+"$bin/pgw-pack" build "$scratch/image.json" "${settings[@]}" --output "${OUTPUT:-$root/build/images}" \
   ${ATTESTATIONS:+--attestations "$ATTESTATIONS"}
