@@ -29,6 +29,8 @@ const std::vector<CommandSpec>& Commands() {
        "Packs the described image in all forms into a folder, which is replaced.",
        {{"--output", "DIR", "the folder (required)", 'o'},
         {"--set", "NAME=VALUE", "gives a ${NAME} of the description its value", 's', true},
+        {"--platform", "OS/ARCH[/VARIANT]", "for this platform instead of the description's", 'p',
+         true},
         {"--attestations", "on|off", "with SBOM and provenance, whatever the description says"}}},
       {"inspect",
        {"ARCHIVE|DIR"},
@@ -74,13 +76,19 @@ Result<Variables> ReadVariables(const ParsedCommand& command) {
 
 Result<Description> LoadDescription(const ParsedCommand& command) {
   const std::string& path = command.operands[0];
-  const Result<Variables> variables = ReadVariables(command);
+  Result<Variables> variables = ReadVariables(command);
   if (!variables) return variables.error();
+  DescriptionInputs inputs;
+  inputs.set = std::move(*variables);
+  if (const auto platforms = command.options.find("--platform");
+      platforms != command.options.end()) {
+    inputs.platforms = platforms->second;
+  }
   const Result<std::string> text = ReadFile(path, kDescriptionBytesMax);
   if (!text) return text.error();
-  std::string here = std::filesystem::path(path).parent_path().string();
-  if (here.empty()) here = ".";
-  Result<Description> description = ParseDescription(*text, here, *variables);
+  inputs.here = std::filesystem::path(path).parent_path().string();
+  if (inputs.here.empty()) inputs.here = ".";
+  Result<Description> description = ParseDescription(*text, inputs);
   if (!description) return InvalidArgument(path + ": " + description.error().message);
   if (command.Has("--attestations")) {
     const std::string value = command.Value("--attestations");

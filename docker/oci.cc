@@ -15,15 +15,15 @@ struct CivilTime {
 };
 
 CivilTime Civil(std::int64_t epoch_seconds) {
-  using namespace std::chrono;
-  const sys_seconds time{seconds(epoch_seconds)};
-  const sys_days day = floor<days>(time);
-  const year_month_day date(day);
-  const hh_mm_ss clock(time - day);
+  namespace chrono = std::chrono;
+  const chrono::sys_seconds time{chrono::seconds(epoch_seconds)};
+  const chrono::sys_days day = chrono::floor<chrono::days>(time);
+  const chrono::year_month_day date(day);
+  const chrono::hh_mm_ss clock(time - day);
   return {int(date.year()),
           unsigned(date.month()),
           unsigned(date.day()),
-          weekday(day).c_encoding(),
+          chrono::weekday(day).c_encoding(),
           int(clock.hours().count()),
           int(clock.minutes().count()),
           int(clock.seconds().count())};
@@ -70,13 +70,14 @@ std::optional<std::int64_t> ParseRfc3339(std::string_view text) {
     const char* const end = text.data() + at + size;
     return std::from_chars(text.data() + at, end, value).ptr == end ? value : -1;
   };
-  using namespace std::chrono;
-  const year_month_day date(year(number(0, 4)), month(static_cast<unsigned>(number(5, 2))),
-                            day(static_cast<unsigned>(number(8, 2))));
+  namespace chrono = std::chrono;
+  const chrono::year_month_day date(chrono::year(number(0, 4)),
+                                    chrono::month(static_cast<unsigned>(number(5, 2))),
+                                    chrono::day(static_cast<unsigned>(number(8, 2))));
   if (!date.ok()) return std::nullopt;
   const std::int64_t seconds_of_day = number(11, 2) * 3600 + number(14, 2) * 60 + number(17, 2);
   const std::int64_t time =
-      sys_days(date).time_since_epoch().count() * std::int64_t{86400} + seconds_of_day;
+      chrono::sys_days(date).time_since_epoch().count() * std::int64_t{86400} + seconds_of_day;
   // Only what we would write: punctuation and ranges are checked by writing it again.
   return FormatRfc3339(time) == text ? std::optional(time) : std::nullopt;
 }

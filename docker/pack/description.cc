@@ -272,14 +272,51 @@ class DescriptionReader {
   Description description_;
 };
 
+// linux/arm/v7 of an entry of "platforms".
+std::string PlatformName(const Json& entry) {
+  std::string name(StringMember(entry, "os"));
+  name.append("/").append(StringMember(entry, "architecture"));
+  const std::string_view variant = StringMember(entry, "variant");
+  if (!variant.empty()) name.append("/").append(variant);
+  return name;
+}
+
+// Puts the wanted platforms in the place of the document's.
+Status SelectPlatforms(const std::vector<std::string>& wanted, Json& document) {
+  if (wanted.empty() || !document.is_object()) return {};
+  const Json* const known = FindMember(document, "platforms");
+  JsonArray selected;
+  for (const std::string& name : wanted) {
+    const std::size_t slash = name.find('/');
+    const std::size_t next = slash == std::string::npos ? slash : name.find('/', slash + 1);
+    if (slash == std::string::npos || slash == 0 || slash + 1 == name.size()) {
+      return InvalidArgument("\"" + Printable(name) +
+                             "\" is no platform; expected such as linux/arm/v7");
+    }
+    JsonObject entry;
+    entry["os"] = name.substr(0, slash);
+    entry["architecture"] =
+        name.substr(slash + 1, next == std::string::npos ? next : next - slash - 1);
+    if (next != std::string::npos) entry["variant"] = name.substr(next + 1);
+    Json chosen = std::move(entry);
+    if (known != nullptr && known->is_array()) {
+      const auto found = std::ranges::find(known->get_array(), name, PlatformName);
+      if (found != known->get_array().end()) chosen = *found;
+    }
+    selected.push_back(std::move(chosen));
+  }
+  document.get_object()["platforms"] = std::move(selected);
+  return {};
+}
+
 }  // namespace
 
-Result<Description> ParseDescription(std::string_view text, const std::string& here,
-                                     const Variables& set) {
-  const Result<Json> document = ParseJson(text);
+Result<Description> ParseDescription(std::string_view text, const DescriptionInputs& inputs) {
+  Result<Json> document = ParseJson(text);
   if (!document) return document.error();
-  Variables variables = set;
-  variables["HERE"] = here;
+  if (Status status = SelectPlatforms(inputs.platforms, *document); !status) return status.error();
+  Variables variables = inputs.set;
+  variables["HERE"] = inputs.here;
   return DescriptionReader(*document, std::move(variables)).Read();
 }
 

@@ -69,9 +69,15 @@ struct Description {
   bool attestations = false;
 };
 
-// `text` is the document; `here` the folder it lies in (${HERE}); `set` what the command line says,
-// which wins over the document's defaults. kInvalidArgument names the field by its path.
-Result<Description> ParseDescription(std::string_view text, const std::string& here,
-                                     const Variables& set);
+struct DescriptionInputs {
+  std::string here = {};  // the folder that the document lies in: ${HERE}
+  Variables set = {};     // what the command line says; wins over the document's defaults
+  // os/architecture[/variant]; if not empty, the image is for these alone. Those that the document
+  // has keep what it says of them.
+  std::vector<std::string> platforms = {};
+};
+
+// `text` is the document. kInvalidArgument names the field by its path.
+Result<Description> ParseDescription(std::string_view text, const DescriptionInputs& inputs);
 
 }  // namespace pgw::image

@@ -88,7 +88,7 @@ std::string FirstLibrary(const Reader& reader, const Segment& dynamic,
     const auto tag = reader.Word(dynamic.offset + at);
     const auto value = reader.Word(dynamic.offset + at + width);
     if (!tag || !value || *tag == DT_NULL) break;
-    if (*tag == DT_NEEDED && !needed) needed = *value;
+    if (*tag == DT_NEEDED && !needed) needed = value;
     if (*tag == DT_STRTAB) strings = *value;
   }
   if (!needed) return {};

@@ -42,9 +42,10 @@ JsonObject ReadPorts(const Field& field) {
     const std::string number = port.substr(0, slash);
     if (!IsNumber(number, 65535) ||
         (protocol != "tcp" && protocol != "udp" && protocol != "sctp")) {
-      field.Fail("\"" + port + "\" is no port; expected such as \"9091/tcp\"");
+      field.Fail(
+          std::string("\"").append(port).append("\" is no port; expected such as \"9091/tcp\""));
     }
-    object[number + "/" + protocol] = JsonObject();
+    object[std::string(number).append("/").append(protocol)] = JsonObject();
   }
   return object;
 }

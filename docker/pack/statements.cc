@@ -20,6 +20,11 @@ std::string Escape(std::string_view text) {
   return out;
 }
 
+bool IsCommit(std::string_view revision) {
+  return (revision.size() == 40 || revision.size() == 64) &&
+         revision.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace
 
 JsonObject MakeStatement(const StatementSubject& subject, std::string_view predicate_type,
@@ -51,7 +56,8 @@ JsonObject MakeProvenance(const StatementSubject& subject, const ProvenanceInfo&
   JsonArray dependencies;
   JsonObject from;
   from["uri"] = source;
-  from["digest"] = JsonObject({{"gitCommit", info.revision}});
+  // Sources without git, or with changes, have no commit's digest.
+  if (IsCommit(info.revision)) from["digest"] = JsonObject({{"gitCommit", info.revision}});
   dependencies.emplace_back(std::move(from));
   for (const Package& package : packages) {
     JsonObject dependency;

@@ -48,6 +48,13 @@ bool HaveSameLabels(const Json* labels, const Json* annotations) {
   return select(labels) == select(annotations);
 }
 
+std::vector<std::string> LayerPaths(const ManifestNode& node) {
+  std::vector<std::string> paths;
+  paths.reserve(node.layers.size());
+  for (const Descriptor& layer : node.layers) paths.push_back(layer.digest.blob_path());
+  return paths;
+}
+
 class Verifier {
  public:
   Verifier(const LayoutStore& store, const VerifyOptions& options)
@@ -256,9 +263,8 @@ Status Verifier::VerifyImage(const TopNode& top, const ManifestNode& node) {
     findings_.Check(HaveSameLabels(labels, above), top.descriptor.digest.blob_path(),
                     "the annotations differ from the labels of " + where);
   }
-  std::vector<std::string> paths;
-  for (const Descriptor& layer : node.layers) paths.push_back(layer.digest.blob_path());
-  return VerifyLayers(node.config_document, node.config.digest.blob_path(), paths, node.layers);
+  return VerifyLayers(node.config_document, node.config.digest.blob_path(), LayerPaths(node),
+                      node.layers);
 }
 
 Status Verifier::VerifyLayers(const Json& config, const std::string& config_path,
@@ -390,10 +396,8 @@ Status Verifier::VerifyDocker(bool has_layout) {
     bool agrees = false;
     for (const TopNode& top : tree_->entries) {
       for (const ManifestNode& node : top.manifests) {
-        std::vector<std::string> layers;
-        for (const Descriptor& layer : node.layers) layers.push_back(layer.digest.blob_path());
-        agrees =
-            agrees || (node.config.digest.blob_path() == entry.config && layers == entry.layers);
+        agrees = agrees || (node.config.digest.blob_path() == entry.config &&
+                            LayerPaths(node) == entry.layers);
       }
     }
     findings_.Check(agrees, "manifest.json", "names an image that the index does not");

@@ -181,7 +181,8 @@ class BlobUpload {
   // After something went wrong: how much is there? True if all of it is, finished.
   Result<bool> Resume() {
     const Result<bool> there = IsThere();
-    if (!there || *there) return there;
+    if (!there) return there.error();
+    if (*there) return true;
     HttpRequest request;
     request.url = *location_;
     const Result<HttpResponse> response = client_.Send(request);

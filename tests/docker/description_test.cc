@@ -32,7 +32,7 @@ TEST(DescriptionTest, PrefersWhatIsSetToDefaults) {
   const std::string text =
       SampleImage::TextWith("\"name\"", R"("defaults": {"VERSION": "0.0", "OTHER": ""}, "name")");
   EXPECT_EQ(sample.Parse(text)->reference.tag, "1.2.3");
-  EXPECT_EQ(ParseDescription(text, ".", {})->reference.tag, "0.0");
+  EXPECT_EQ(ParseDescription(text, {.here = "."})->reference.tag, "0.0");
 }
 
 TEST(DescriptionTest, LeavesOutLabelsWithoutValue) {
@@ -50,6 +50,27 @@ TEST(DescriptionTest, AddsLayersOfOnePlatform) {
   ASSERT_TRUE(description) << description.error().message;
   EXPECT_EQ(description->platforms[0].layers.size(), 2u);
   EXPECT_EQ(description->platforms[1].layers.size(), 3u);
+}
+
+TEST(DescriptionTest, IsForThePlatformsAskedFor) {
+  const auto parse = [](std::vector<std::string> platforms) {
+    return ParseDescription(
+        SampleImage::TextWith(
+            R"("variant": "v7")",
+            R"("variant": "v7", "layers": [{"directories": [{"path": "/arm"}]}])"),
+        {.here = ".", .set = {{"VERSION", "1"}}, .platforms = std::move(platforms)});
+  };
+  const auto description = parse({"linux/riscv64", "linux/arm/v7"});
+  ASSERT_TRUE(description) << description.error().message;
+  ASSERT_EQ(description->platforms.size(), 2u);
+  EXPECT_EQ(description->platforms[0].name(), "linux/riscv64");
+  EXPECT_TRUE(description->platforms[0].layers[1].entries[0].from.ends_with("/riscv64/program"));
+  EXPECT_EQ(description->platforms[1].name(), "linux/arm/v7");
+  EXPECT_EQ(description->platforms[1].layers.size(), 3u);
+  EXPECT_FALSE(parse({"riscv64"}));
+  EXPECT_FALSE(parse({"linux/"}));
+  EXPECT_FALSE(parse({"linux/arm/"}));
+  EXPECT_FALSE(parse({"linux/amd64", "linux/amd64"}));
 }
 
 struct Fault {

@@ -200,7 +200,7 @@ std::string SampleImage::TextWith(std::string_view from, std::string_view to) {
 }
 
 Result<Description> SampleImage::Parse(const std::string& text) const {
-  return ParseDescription(text, folder_.path(), {{"VERSION", "1.2.3"}});
+  return ParseDescription(text, {.here = folder_.path(), .set = {{"VERSION", "1.2.3"}}});
 }
 
 Image SampleImage::Build(const std::string& text) const {

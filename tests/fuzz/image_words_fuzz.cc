@@ -22,8 +22,8 @@ void Check(bool holds) {
 }
 
 void CheckDescription(std::string_view text) {
-  const auto description =
-      ParseDescription(text, "/nowhere", {{"VERSION", "1"}, {"BINARIES", "/nowhere"}});
+  const auto description = ParseDescription(
+      text, {.here = "/nowhere", .set = {{"VERSION", "1"}, {"BINARIES", "/nowhere"}}});
   if (!description) return Check(!description.error().message.empty());
   Check(ParseReference(description->reference.text()).has_value());
   Check(!description->platforms.empty());
