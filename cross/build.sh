@@ -4,7 +4,7 @@
 #   cross/build.sh amd64 arm64 arm
 #
 # leaves build/bin/<architecture>/{pushgateway,NOTICES,packages.tsv}, and unpinned.txt there where
-# other package versions than the pinned ones had to do; build/bin/pgw-pack.
+# other package versions than the pinned ones had to do; build/bin/pgw-pack, and its unpinned.txt.
 #
 # Environment: JOBS, SOURCE_DATE_EPOCH (default: the last commit's time), and that of debian.sh.
 
@@ -33,25 +33,31 @@ strip_to() {
 }
 
 build_program() {
-  local arch=$1 folder=$root/build/bin/$1 file
+  local arch=$1 folder=$root/build/bin/$1
   say "pushgateway for $arch"
   compile "$arch" pushgateway
   mkdir -p "$folder"
   "$root/cross/linked.sh" "$arch" pushgateway "$folder"
   strip_to "$root/build/cross-$arch/server/pushgateway" "$folder/pushgateway"
-  rm -f "$folder/unpinned.txt"
-  for file in "$sysroots/$arch/.pgw/unpinned.txt" "$sysroots/source/.pgw/unpinned.txt"; do
-    [[ ! -s $file ]] || cat "$file" >>"$folder/unpinned.txt"
+  say_unpinned "$arch" "$folder"
+}
+
+# say_unpinned <architecture> <folder>: writes unpinned.txt there, or nothing.
+say_unpinned() {
+  local file
+  rm -f "$2/unpinned.txt"
+  for file in "$sysroots/$1/.pgw/unpinned.txt" "$sysroots/source/.pgw/unpinned.txt"; do
+    [[ ! -s $file ]] || cat "$file" >>"$2/unpinned.txt"
   done
 }
 
 build_packer() {
   local arch
   arch=$(host_arch)
-  [[ -f $root/docker/CMakeLists.txt ]] || return 0
   say "pgw-pack for this machine"
   compile "$arch" pgw-pack
   strip_to "$root/build/cross-$arch/docker/pgw-pack" "$root/build/bin/pgw-pack"
+  say_unpinned "$arch" "$root/build/bin"
 }
 
 (($#)) || die "usage: cross/build.sh ARCHITECTURE…: known are$(known_archs)"

@@ -143,7 +143,12 @@ fetch() {
     done < <(mirrors "$archive"; archive_mirrors)
   done
   while read -r name version arch sha256 from path; do
-    [[ -s $(downloaded "$sha256" "$path") ]] || echo "$name $version $arch $sha256 $from $path"
+    [[ ! -s $(downloaded "$sha256" "$path") ]] || continue
+    # Never a reason to take another version: somebody changed the file, or the list.
+    [[ ! -f $scratch/$sha256.FAILED ]] ||
+      die "$name $version: what the mirror has is not what is pinned: SHA-256 $(sha256sum <"$scratch/$sha256.FAILED" |
+        cut -d ' ' -f 1) instead of $sha256"
+    echo "$name $version $arch $sha256 $from $path"
   done < <(pins "$list")
 }
 

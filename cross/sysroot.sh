@@ -22,7 +22,7 @@ settle() {
     pins "$list" >"$result"
     return
   fi
-  say "not on any mirror any more:"
+  say "not to be had from any mirror:"
   awk '{print "cross:   " $1, $2, $3}' <<<"$missing" >&2
   [[ -n ${PGW_ARCHIVE_MIRROR:-} ]] || say "(PGW_ARCHIVE_MIRROR=URL names an archive that keeps old versions)"
   : >"$substitutes"
