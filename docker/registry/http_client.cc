@@ -1,5 +1,6 @@
 #include "docker/registry/http_client.h"
 
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <boost/asio/io_context.hpp>
@@ -84,7 +85,12 @@ struct HttpClient::Connection {
         tls && verified != X509_V_OK) {
       why += std::string(" (") + X509_verify_cert_error_string(verified) + ")";
     }
-    return {Code::kUnavailable, origin + ": " + std::string(what) + ": " + why};
+    // A certificate does not become better by asking again.
+    const bool refused = error.category() == asio::error::get_ssl_category() &&
+                         ERR_GET_REASON(static_cast<unsigned long>(error.value())) ==
+                             SSL_R_CERTIFICATE_VERIFY_FAILED;
+    return {refused ? Code::kInvalidArgument : Code::kUnavailable,
+            origin + ": " + std::string(what) + ": " + why};
   }
 
   Status Open(const Url& url) {

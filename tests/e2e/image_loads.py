@@ -2,7 +2,7 @@
 registry. They are unpacked from Debian's packages, never installed; no service is started but a
 registry on a loopback port, which ends with the test.
 
-    image_loads.py --program build/dev/docker/pgw-pack --peers build/peers [--image DIR] [skopeo|umoci|registry|podman|run …]
+    image_loads.py --program build/dev/docker/pgw-pack --peers build/peers [--image DIR] [skopeo|umoci|registry|tls|podman|run …]
 
 Without --image an image of tiny programs is packed; then `run`, which starts the container, is not
 possible. With it DIR is what `pgw-pack build` wrote.
@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import socket
 import subprocess
 import sys
@@ -104,30 +105,85 @@ def _created(trial: Trial) -> int:
     return int(with_time.mtime)
 
 
+class Registry:
+    """Debian's registry on a loopback port until the `with` block ends; with TLS where there is a certificate."""
+
+    def __init__(self, trial: Trial, certificate: pathlib.Path | None = None):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.host = f"127.0.0.1:{probe.getsockname()[1]}"
+        settings = trial.folder / f"registry-{self.host}.yml"
+        tls = f", tls: {{certificate: {certificate}, key: {certificate}.key}}" if certificate else ""
+        settings.write_text(
+            f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {trial.folder}/registry}}}}\n"
+            f"http: {{addr: '{self.host}'{tls}}}\n", encoding="utf-8")
+        self.log = open(trial.folder / "registry.log", "ab")
+        self.process = subprocess.Popen([peers.get("docker-registry", trial.directory).program, "serve", settings],
+                                        stdout=self.log, stderr=self.log, preexec_fn=harness._die_with_parent)
+
+    def __enter__(self) -> str:
+        address = tuple(self.host.split(":"))
+        end = time.monotonic() + harness.PATIENCE_SECONDS
+        while True:
+            try:
+                socket.create_connection(address, timeout=5).close()
+                return self.host
+            except OSError as error:
+                if time.monotonic() > end:
+                    self.__exit__()
+                    raise Failure(f"the registry does not start: {error}") from error
+                time.sleep(0.05)
+
+    def __exit__(self, *_) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+
+
 def check_registry(trial: Trial) -> None:
     """What pgw-pack pushes to Debian's registry, skopeo reads back with the same digests."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (trial.folder / "registry.yml").write_text(
-        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {trial.folder}/registry}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n", encoding="utf-8")
-    peer = peers.get("docker-registry", trial.directory)
-    with open(trial.folder / "registry.log", "wb") as log, \
-            subprocess.Popen([peer.program, "serve", trial.folder / "registry.yml"], stdout=log, stderr=log,
-                             preexec_fn=harness._die_with_parent) as registry:
-        try:
-            _wait_for(f"http://127.0.0.1:{port}/v2/")
-            _push_and_read_back(trial, f"127.0.0.1:{port}/team/pushgateway")
-        finally:
-            registry.terminate()
+    with Registry(trial) as host:
+        _push_and_read_back(trial, f"{host}/team/pushgateway")
+
+
+def check_tls(trial: Trial) -> None:
+    """Certificates count: a known one for this host, and no other."""
+    if shutil.which("openssl") is None:
+        raise peers.Unavailable("no openssl to make certificates with")
+    good = _certificate(trial, "good", "IP:127.0.0.1")
+    other = _certificate(trial, "other", "DNS:registry.example")
+    with Registry(trial, good) as host:
+        target = f"{host}/team/pushgateway:1.2.3"
+        done = _push(trial, trial.layout, target, "--ca-file", str(good))
+        expect((done.returncode, done.stderr), (0, ""), "a push over TLS")
+        expect(done.stdout.splitlines()[-1], f"{target}@{trial.digest}", "what it prints")
+        for words, text in ((["--ca-file", str(other)], "certificate"), ([], "HTTP 400"), (["--ca-file", "/none"], "/none")):
+            done = _push(trial, trial.layout, target, *words)
+            if done.returncode != 1 or text not in done.stderr:
+                raise Failure(f"a push with {words}: {done.returncode}, {done.stderr}")
+    with Registry(trial, other) as host:
+        done = _push(trial, trial.layout, f"{host}/team/other:1", "--ca-file", str(other))
+        if done.returncode != 1 or "certificate" not in done.stderr:
+            raise Failure(f"a push to a host of another name: {done.returncode}, {done.stderr}")
+
+
+def _certificate(trial: Trial, name: str, alternative: str) -> pathlib.Path:
+    path = trial.folder / f"{name}.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-addext", f"subjectAltName={alternative}", "-out", path, "-keyout", f"{path}.key"],
+                   check=True, capture_output=True)
+    return path
+
+
+def _push(trial: Trial, source: pathlib.Path, target: str, *more: str) -> subprocess.CompletedProcess:
+    return subprocess.run([trial.program, "push", source, target, *more], capture_output=True, text=True, timeout=120, check=False,
+                          env={**os.environ, "DOCKER_CONFIG": str(trial.folder)})
 
 
 def _push_and_read_back(trial: Trial, repository: str) -> None:
     for source, more in ((trial.layout, []), (trial.hybrid, []), (trial.hybrid, ["--mount-from", "team/pushgateway"])):
         target = f"{repository}{'-copy' if more else ''}:1.2.3"
-        done = subprocess.run([trial.program, "push", source, target, *more], capture_output=True, text=True,
-                              env={**os.environ, "DOCKER_CONFIG": str(trial.folder)}, timeout=120, check=False)
+        done = _push(trial, source, target, *more)
         if done.returncode:
             raise Failure(f"pgw-pack push {source}: {done.stderr}")
         expect(done.stdout.splitlines()[-1], f"{target}@{trial.digest}", "what pgw-pack push prints")
@@ -219,7 +275,7 @@ def _wait_for(url: str) -> None:
             time.sleep(0.05)
 
 
-CHECKS = {"skopeo": check_skopeo, "umoci": check_umoci, "registry": check_registry, "podman": check_podman, "run": check_run}
+CHECKS = {"skopeo": check_skopeo, "umoci": check_umoci, "registry": check_registry, "tls": check_tls, "podman": check_podman, "run": check_run}
 
 
 def main() -> int:
