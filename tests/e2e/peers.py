@@ -43,6 +43,8 @@ class Recipe:
 
 RECIPES = {
     "pushgateway": Recipe(("prometheus-pushgateway",), SUITES, "usr/bin/prometheus-pushgateway", ("--version",)),
+    # Of 2022: before protobuf's new Go library, with other types in its persistence file.
+    "pushgateway-1.5": Recipe(("prometheus-pushgateway",), ("bookworm",), "usr/bin/prometheus-pushgateway", ("--version",)),
     "prometheus": Recipe(("prometheus",), SUITES, "usr/bin/prometheus", ("--version",)),
     # Beside Prometheus in bookworm, a package of its own since.
     "promtool": Recipe(("promtool",), ("testing", "trixie"), "usr/bin/promtool", ("--version",)),
