@@ -94,13 +94,13 @@ std::size_t CrossCheck::CheckFamily(const PreparedFamily& prepared, StoredFamily
     if (stored != nullptr) types = ResidualTypes(*stored);
   }
   if (types == 0) return 0;
-  const FamilySet& set = push_.set();
-  const Family& family = set.families[prepared.family];
   const bool type_differs = (types & MaskOf(prepared.type)) == 0;
   if (!type_differs && stored->shapes.size() == 1 && group_ != nullptr &&
       stored->shapes.front().first == group_->shape) {
     return 0;
   }
+  const FamilySet& set = push_.set();
+  const Family& family = set.families[prepared.family];
   comparisons_ += family.metric_count * stored->shapes.size();
   if (!type_differs && comparisons_ > kComparisonsMax) {
     errors.Add([&] {

@@ -41,6 +41,13 @@ Result<GroupKey> GroupKey::Make(const std::vector<std::pair<std::string, std::st
   return GroupKey(std::move(bytes));
 }
 
+bool IsGroupKey(std::string_view bytes) {
+  std::vector<std::pair<std::string, std::string>> labels;
+  for (const auto& [name, value] : SplitGroupKey(bytes)) labels.emplace_back(name, value);
+  const Result<GroupKey> key = GroupKey::Make(labels);
+  return key && !bytes.empty() && key->bytes() == bytes;
+}
+
 std::vector<std::pair<std::string_view, std::string_view>> GroupKey::Labels() const {
   return SplitGroupKey(bytes_);
 }

@@ -34,4 +34,7 @@ class GroupKey {
 // The labels of any such key text.
 std::vector<std::pair<std::string_view, std::string_view>> SplitGroupKey(std::string_view bytes);
 
+// True for the bytes of a GroupKey.
+bool IsGroupKey(std::string_view bytes);
+
 }  // namespace pgw

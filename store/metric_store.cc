@@ -96,7 +96,12 @@ class MetricStore::Impl {
         state_(std::make_unique<State>()) {}
 
   Status Push(const PushCommand& command);
-  void Delete(const GroupKey& key, Instant now);
+  Result<RecordedPush> Record(const PushCommand& command);
+  Status Apply(const CommandRecord& record, BootTime deadline);
+  BootTime LatestTime();
+  void Delete(const GroupKey& key, Instant now) {
+    Delete(key.bytes(), ToDeadline(now.boot), TimeRule::kNotBeforeLatest);
+  }
   void Wipe(Instant now);
   std::shared_ptr<Snapshot> Collect(Instant now, std::uint64_t* suspicion) PGW_EXCLUDES(mutex_);
   void ClearSuspicion(std::uint64_t suspicion) PGW_EXCLUDES(mutex_);
@@ -108,6 +113,24 @@ class MetricStore::Impl {
   void SetExpiryWaker(std::function<void()> waker) { waker_ = std::move(waker); }
 
  private:
+  // A push on its way into the store, ready to be applied.
+  struct Entering {
+    const HashedView& key;
+    const GroupingLabels& labels;
+    const PreparedPush& prepared;
+    PushMode mode;
+    bool checked;
+    WallTime received;
+    Deadline time;  // when it takes effect
+    Deadline deadline;
+  };
+  enum class TimeRule : unsigned char { kNotBeforeLatest, kAsItSays };
+  // What the store thinks of it.
+  struct Verdict {
+    Group* group = nullptr;  // if it exists
+    ErrorList errors;
+    bool twin = false;  // creating the group would break every scrape
+  };
   // Where a pushed family stands in the store.
   struct Target {
     StoredFamily* family = nullptr;
@@ -118,33 +141,32 @@ class MetricStore::Impl {
                              std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
   void Anticipate(const HashedView& key) PGW_EXCLUDES(mutex_);
   // True if enough has been freed to tell the waker.
-  bool DeleteLocked(const GroupKey& key, Instant now) PGW_EXCLUDES(mutex_);
-  Deadline Advance(Instant now) PGW_REQUIRES(mutex_) {
-    now_ = std::max(now_, ToDeadline(now.boot));
+  bool DeleteLocked(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
+  void Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
+  Status Enter(Entering push, TimeRule rule) PGW_EXCLUDES(mutex_);
+  Deadline Advance(Deadline time) PGW_REQUIRES(mutex_) {
+    now_ = std::max(now_, time);
     return now_;
   }
-  Status PushLocked(const PushCommand& pushed, const GroupingLabels& labels,
-                    const PreparedPush& prepared, const HashedView& key) PGW_REQUIRES(mutex_);
+  Status PushLocked(const Entering& push) PGW_REQUIRES(mutex_);
+  Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
+  static Error TwinError(const Entering& push);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
   template <typename Ask>
   void PrefetchSlots(const Group& group, const Ask& ask) PGW_REQUIRES(mutex_);
-  void Check(Group* group, const PushCommand& command, const PreparedPush& prepared,
-             ErrorList& errors) PGW_REQUIRES(mutex_);
+  void Check(const Entering& push, Verdict& verdict) PGW_REQUIRES(mutex_);
   void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
   void SuspectBookkeeping() PGW_REQUIRES(mutex_);
-  void Apply(Group& group, const PushCommand& command, const PreparedPush& prepared)
+  void Apply(Group& group, const Entering& push) PGW_REQUIRES(mutex_);
+  void ApplyFamily(Group& group, Member& member, const Entering& push, const PreparedFamily& family)
       PGW_REQUIRES(mutex_);
-  void ApplyFamily(Group& group, Member& member, const PushCommand& command,
-                   const PreparedPush& prepared, const PreparedFamily& family) PGW_REQUIRES(mutex_);
-  void DropUntouched(Group& group) PGW_REQUIRES(mutex_);
+  void DropUntouched(Group& group, Deadline time) PGW_REQUIRES(mutex_);
   void LinkFollowers(Group& group) PGW_REQUIRES(mutex_);
-  Group& FindOrAddGroup(Group* group, const HashedView& key, const GroupingLabels& labels)
-      PGW_REQUIRES(mutex_);
+  Group& FindOrAddGroup(Group* group, const Entering& push) PGW_REQUIRES(mutex_);
   // Writes one bookkeeping family's sample, or only renews it where `stamp` is false.
-  void Record(Group& group, const GroupingLabels& labels, Bookkeeping which, Instant received,
-              bool stamp) PGW_REQUIRES(mutex_);
-  void RecordPush(Group& group, const GroupingLabels& labels, const PushCommand& command,
-                  Bookkeeping outcome) PGW_REQUIRES(mutex_);
+  void Stamp(Group& group, const Entering& push, Bookkeeping which, bool stamp)
+      PGW_REQUIRES(mutex_);
+  void StampPush(Group& group, const Entering& push, Bookkeeping outcome) PGW_REQUIRES(mutex_);
   GroupView View(Group& group) PGW_REQUIRES(mutex_);
 
   const bool check_;
@@ -170,21 +192,100 @@ Status MetricStore::Impl::Push(const PushCommand& command) {
   const HashedView key(command.group->bytes());
   Anticipate(key);
   const GroupingLabels labels(command.group->bytes());
-  if (Status status = prepared.Prepare(labels, *command.families, own_); !status) {
-    prepared.Trim();
-    return status;
+  Status status = prepared.Prepare(labels, *command.families, own_);
+  if (status.ok()) {
+    status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
+                    ToDeadline(command.received.boot), ToDeadline(command.deadline)},
+                   TimeRule::kNotBeforeLatest);
   }
+  prepared.Trim();
+  return status;
+}
+
+// A push that a later one has overtaken on its way here takes effect at the store's time; with its
+// own it could cut short the lives of what the other one renewed. A log has seen to that before.
+Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
   Status status;
   bool earlier = false;
   {
     MutexLock lock(mutex_);
+    const Deadline latest = Advance(push.time);
+    if (rule == TimeRule::kNotBeforeLatest) {
+      if (push.deadline != ToDeadline(kNever)) push.deadline += latest - push.time;
+      push.time = latest;
+    }
     const Deadline next = state_->calendar().Next();
-    status = PushLocked(command, labels, prepared, key);
+    status = PushLocked(push);
     earlier = state_->calendar().Next() < next || freed_ >= kFreedWorthTelling;
   }
-  prepared.Trim();
   if (earlier && waker_) waker_();
   return status;
+}
+
+Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
+  thread_local PreparedPush prepared;
+  const HashedView key(command.group->bytes());
+  const GroupingLabels labels(command.group->bytes());
+  if (Status status = prepared.Prepare(labels, *command.families, own_); !status) {
+    prepared.Trim();
+    return status.error();
+  }
+  RecordedPush recorded;
+  if (prepared.refused()) {
+    recorded.refusal = TimestampError();
+  } else if (check_ && !prepared.errors().empty()) {
+    MutexLock lock(mutex_);
+    const Entering push{key,
+                        labels,
+                        prepared,
+                        command.mode,
+                        check_,
+                        command.received.wall,
+                        std::max(now_, ToDeadline(command.received.boot)),
+                        0};
+    const Verdict verdict = Judge(push);
+    recorded.refusal = verdict.twin ? TwinError(push) : verdict.errors.ToError();
+  }
+  if (recorded.refusal) {
+    AppendRefusedPushRecord(command.received, key.text, check_, recorded.record);
+  } else {
+    AppendPushRecord(command.received, key.text, command.mode, check_, prepared, recorded.record);
+  }
+  prepared.Trim();
+  return recorded;
+}
+
+Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) {
+  if (record.kind == CommandKind::kWipe) {
+    Wipe(record.time);
+    return {};
+  }
+  if (record.kind == CommandKind::kDelete) {
+    Delete(record.group, ToDeadline(record.time.boot), TimeRule::kAsItSays);
+    return {};
+  }
+  thread_local PreparedPush prepared;
+  const bool refused = record.kind == CommandKind::kRefusedPush;
+  Status status;
+  if (refused) {
+    prepared.Refuse();
+  } else {
+    status = prepared.ReadRecord(record.families);
+  }
+  if (status.ok()) {
+    const HashedView key(record.group);
+    const GroupingLabels labels(record.group);
+    status = Enter({key, labels, prepared, record.mode, record.checked, record.time.wall,
+                    ToDeadline(record.time.boot), ToDeadline(deadline)},
+                   TimeRule::kAsItSays);
+  }
+  prepared.Trim();
+  return refused ? Status() : status;
+}
+
+BootTime MetricStore::Impl::LatestTime() {
+  MutexLock lock(mutex_);
+  return ToBootTime(now_);
 }
 
 // With many groups all that a push touches is cold. What can be known of it is asked for before the
@@ -198,55 +299,54 @@ void MetricStore::Impl::Anticipate(const HashedView& key) {
   member.chunk->block->PrefetchSlot(member.slot);
 }
 
-Status MetricStore::Impl::PushLocked(const PushCommand& pushed, const GroupingLabels& labels,
-                                     const PreparedPush& prepared, const HashedView& key) {
-  const Deadline now = Advance(pushed.received);
-  // A push that a later one has overtaken on its way here takes effect at the store's time; with
-  // its own it could cut short the lives of what the other one renewed.
-  PushCommand command = pushed;
-  if (command.deadline != kNever) command.deadline += ToBootTime(now) - pushed.received.boot;
-  Group* group = state_->FindAlive(key, now);
+// Creating the group would break every scrape: its bookkeeping samples exist already.
+Error MetricStore::Impl::TwinError(const Entering& push) {
   ErrorList errors;
-  const bool twin = group == nullptr && state_->FindTwin(key.text, labels, now) != nullptr;
-  if (twin) {
-    for (const Bookkeeping which : {kSuccess, kFailure}) {
-      FamilySet set;
-      const double value = which == kSuccess ? UnixSeconds(command.received.wall) : 0;
-      FillBookkeeping(labels, which, value, set);
-      errors.Add(
-          [&] { return AboutMetric(set, set.families[0], set.metrics[0], kCollectedBefore); });
-    }
-    // Creating the group would break every scrape.
-    if (check_) return prepared.has_timestamps() ? TimestampError() : errors.ToError();
+  for (const Bookkeeping which : {kSuccess, kFailure}) {
+    FamilySet set;
+    FillBookkeeping(push.labels, which, which == kSuccess ? UnixSeconds(push.received) : 0, set);
+    errors.Add([&] { return AboutMetric(set, set.families[0], set.metrics[0], kCollectedBefore); });
+  }
+  return errors.ToError();
+}
+
+MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
+  Verdict verdict;
+  verdict.group = state_->FindAlive(push.key, push.time);
+  verdict.twin = verdict.group == nullptr &&
+                 state_->FindTwin(push.key.text, push.labels, push.time) != nullptr;
+  if ((verdict.twin && push.checked) || push.prepared.refused()) return verdict;
+  Resolve(verdict.group, push.prepared);
+  // Together rather than in turn.
+  if (verdict.group != nullptr) {
+    PrefetchSlots(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchSlot(m.slot); });
+  }
+  Check(push, verdict);
+  return verdict;
+}
+
+Status MetricStore::Impl::PushLocked(const Entering& push) {
+  Verdict verdict = Judge(push);
+  const bool refused = push.prepared.refused();
+  if (verdict.twin) {
+    if (push.checked) return refused ? TimestampError() : TwinError(push);
     SuspectBookkeeping();
   }
-  if (prepared.has_timestamps()) {
-    group = &FindOrAddGroup(group, key, labels);
-    RecordPush(*group, labels, command, kFailure);
-    return TimestampError();
+  if (verdict.group != nullptr && !refused) {
+    PrefetchSlots(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchText(m.slot); });
   }
-  Resolve(group, prepared);
-  // Together rather than in turn.
-  if (group != nullptr) {
-    PrefetchSlots(*group, [](const Member& m) { m.chunk->block->PrefetchSlot(m.slot); });
+  Group& group = FindOrAddGroup(verdict.group, push);
+  if (refused || (push.checked && !verdict.errors.empty())) {
+    StampPush(group, push, kFailure);
+    return refused ? TimestampError() : verdict.errors.ToError();
   }
-  Check(group, command, prepared, errors);
-  if (group != nullptr) {
-    PrefetchSlots(*group, [](const Member& m) { m.chunk->block->PrefetchText(m.slot); });
-  }
-  group = &FindOrAddGroup(group, key, labels);
-  if (check_ && !errors.empty()) {
-    RecordPush(*group, labels, command, kFailure);
-    return errors.ToError();
-  }
-  RecordPush(*group, labels, command, kSuccess);
-  Apply(*group, command, prepared);
+  StampPush(group, push, kSuccess);
+  Apply(group, push);
   return {};
 }
 
-Group& MetricStore::Impl::FindOrAddGroup(Group* group, const HashedView& key,
-                                         const GroupingLabels& labels) {
-  return group != nullptr ? *group : state_->AddGroup(key, labels);
+Group& MetricStore::Impl::FindOrAddGroup(Group* group, const Entering& push) {
+  return group != nullptr ? *group : state_->AddGroup(push.key, push.labels);
 }
 
 void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
@@ -283,17 +383,18 @@ void MetricStore::Impl::PrefetchSlots(const Group& group, const Ask& ask) {
   }
 }
 
-void MetricStore::Impl::Check(Group* group, const PushCommand& command,
-                              const PreparedPush& prepared, ErrorList& errors) {
-  CrossCheck check(*state_, prepared, group, command.mode == PushMode::kReplace, now_);
+void MetricStore::Impl::Check(const Entering& push, Verdict& verdict) {
+  const PreparedPush& prepared = push.prepared;
+  CrossCheck check(*state_, prepared, verdict.group, push.mode == PushMode::kReplace, push.time);
+  ErrorList& errors = verdict.errors;
   for (const std::string& text : prepared.errors().texts()) errors.Add([&text] { return text; });
   errors.Count(prepared.errors().count() - prepared.errors().texts().size());
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     const PreparedFamily& family = prepared.families()[i];
     const Member* const own =
-        targets_[i].member != kNoIndex ? &group->members[targets_[i].member] : nullptr;
+        targets_[i].member != kNoIndex ? &verdict.group->members[targets_[i].member] : nullptr;
     const bool bad = check.CheckFamily(family, targets_[i].family, own, errors) > 0;
-    if (!check_ && (bad || family.error)) Suspect(family);
+    if (!push.checked && (bad || family.refused || family.error)) Suspect(family);
   }
 }
 
@@ -309,19 +410,18 @@ void MetricStore::Impl::SuspectBookkeeping() {
   suspicion_ = ++suspicions_ever_;
 }
 
-void MetricStore::Impl::RecordPush(Group& group, const GroupingLabels& labels,
-                                   const PushCommand& command, Bookkeeping outcome) {
+void MetricStore::Impl::StampPush(Group& group, const Entering& push, Bookkeeping outcome) {
   const bool fresh = group.bookkeeping[kSuccess].family == nullptr;
-  group.deadline = std::max(group.deadline, ToDeadline(command.deadline));
-  group.last_push[outcome] = ToNanoseconds(command.received.wall);
+  group.deadline = std::max(group.deadline, push.deadline);
+  group.last_push[outcome] = ToNanoseconds(push.received);
   for (const Bookkeeping which : {kSuccess, kFailure}) {
-    Record(group, labels, which, command.received, fresh || which == outcome);
+    Stamp(group, push, which, fresh || which == outcome);
   }
   if (fresh) state_->Schedule(group);
 }
 
-void MetricStore::Impl::Record(Group& group, const GroupingLabels& labels, Bookkeeping which,
-                               Instant received, bool stamp) {
+void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping which, bool stamp) {
+  const GroupingLabels& labels = push.labels;
   Member& member = group.bookkeeping[which];
   StoredFamily& family = state_->bookkeeping(which);
   if (!stamp) {
@@ -330,7 +430,7 @@ void MetricStore::Impl::Record(Group& group, const GroupingLabels& labels, Bookk
     member.deadline = group.deadline;
     return;
   }
-  member.pushed = ToNanoseconds(received.wall);
+  member.pushed = ToNanoseconds(push.received);
   std::int64_t& last = group.last_push[which];
   std::string line;
   SlotContent content;
@@ -356,8 +456,8 @@ void MetricStore::Impl::Record(Group& group, const GroupingLabels& labels, Bookk
   }
 }
 
-void MetricStore::Impl::Apply(Group& group, const PushCommand& command,
-                              const PreparedPush& prepared) {
+void MetricStore::Impl::Apply(Group& group, const Entering& push) {
+  const PreparedPush& prepared = push.prepared;
   touched_.assign(group.members.size(), 0);
   added_.clear();
   for (std::size_t i = 0; i < targets_.size(); ++i) {
@@ -365,18 +465,18 @@ void MetricStore::Impl::Apply(Group& group, const PushCommand& command,
     const PreparedFamily& family = prepared.families()[i];
     if (target.member != kNoIndex) {
       touched_[target.member] = 1;
-      ApplyFamily(group, group.members[target.member], command, prepared, family);
+      ApplyFamily(group, group.members[target.member], push, family);
     } else {
       if (target.family == nullptr) target.family = &state_->FindOrAddFamily(family.name);
       Member& member = added_.emplace_back();
       member.family = target.family;
-      ApplyFamily(group, member, command, prepared, family);
+      ApplyFamily(group, member, push, family);
     }
   }
   const std::size_t capacity = group.members.capacity();
   const bool drops =
-      command.mode == PushMode::kReplace && std::ranges::find(touched_, 0) != touched_.end();
-  if (drops) DropUntouched(group);
+      push.mode == PushMode::kReplace && std::ranges::find(touched_, 0) != touched_.end();
+  if (drops) DropUntouched(group, push.time);
   if (!added_.empty()) {
     group.members.insert(group.members.end(), std::make_move_iterator(added_.begin()),
                          std::make_move_iterator(added_.end()));
@@ -386,28 +486,28 @@ void MetricStore::Impl::Apply(Group& group, const PushCommand& command,
   }
   state_->AccountMembers(group, capacity);
   LinkFollowers(group);
-  if (command.deadline != kNever) {
-    state_->calendar().File(group, ToDeadline(command.deadline));  // if that is nearer
+  if (push.deadline != ToDeadline(kNever)) {
+    state_->calendar().File(group, push.deadline);  // if that is nearer
   }
   constexpr std::size_t kUsual = 1u << 14;
   if (added_.capacity() > kUsual) decltype(added_)().swap(added_);
   if (targets_.capacity() > kUsual) decltype(targets_)().swap(targets_);
 }
 
-void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const PushCommand& command,
-                                    const PreparedPush& prepared, const PreparedFamily& family) {
+void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const Entering& push,
+                                    const PreparedFamily& family) {
   StoredFamily& stored = *member.family;
-  const bool exists = member.chunk != nullptr && member.alive(now_);
+  const bool exists = member.chunk != nullptr && member.alive(push.time);
   if (!exists) {
     if (member.chunk != nullptr) {
       // Expired, not yet erased. A renewed slot must not reappear in older snapshots.
       ++stored.members;  // so that it outlives its last member
-      state_->EmptyMember(group, member, now_);
+      state_->EmptyMember(group, member, push.time);
       --stored.members;
       member.chunk = nullptr;
       member.help = {};
     }
-    if (!stored.chunks.AnyAlive(now_)) stored.ForgetShown();
+    if (!stored.chunks.AnyAlive(push.time)) stored.ForgetShown();
   }
   if (!family.has_help) {
     member.help = {};
@@ -416,12 +516,12 @@ void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const PushComm
     member.help = shown ? stored.shown_help : SharedText(std::string(family.help));
   }
   if (family.has_samples) stored.Show(family.type, member.help);
-  member.pushed = ToNanoseconds(command.received.wall);
+  member.pushed = ToNanoseconds(push.received);
 
   SlotContent content;
-  content.text = prepared.text(family);
+  content.text = push.prepared.text(family);
   content.type = family.type;
-  content.deadline = ToDeadline(command.deadline);
+  content.deadline = push.deadline;
   if (!exists) {
     content.message = family.message;
     content.error = family.error;
@@ -430,7 +530,9 @@ void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const PushComm
   }
   const SlotRef slot = member.slot_ref();
   const SlotExtra* const extra = slot.chunk->block->extra(slot.slot);
-  const bool same = content.type == member.type && family.has_samples == member.has_samples &&
+  // Neither may what a snapshot has seen expired be renewed where it stands: a reader may be ahead.
+  const bool same = member.alive(now_) && content.type == member.type &&
+                    family.has_samples == member.has_samples &&
                     content.deadline >= member.deadline && extra == nullptr && !family.message &&
                     content.text == ChunkList::Text(slot);
   if (same) {
@@ -443,10 +545,10 @@ void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const PushComm
   state_->ReplaceMember(group, member, std::move(content), family.has_samples);
 }
 
-void MetricStore::Impl::DropUntouched(Group& group) {
+void MetricStore::Impl::DropUntouched(Group& group, Deadline time) {
   for (std::size_t i = 0; i < touched_.size(); ++i) {
     if (touched_[i] != 0) continue;
-    state_->EmptyMember(group, group.members[i], now_);
+    state_->EmptyMember(group, group.members[i], time);
     group.members[i].family = nullptr;
     ++freed_;
   }
@@ -471,13 +573,15 @@ void MetricStore::Impl::LinkFollowers(Group& group) {
   }
 }
 
-void MetricStore::Impl::Delete(const GroupKey& key, Instant now) {
-  if (DeleteLocked(key, now) && waker_) waker_();
+void MetricStore::Impl::Delete(std::string_view key, Deadline time, TimeRule rule) {
+  if (DeleteLocked(key, time, rule) && waker_) waker_();
 }
 
-bool MetricStore::Impl::DeleteLocked(const GroupKey& key, Instant now) {
+bool MetricStore::Impl::DeleteLocked(std::string_view key, Deadline time, TimeRule rule) {
   MutexLock lock(mutex_);
-  Group* const group = state_->FindAlive(HashedView(key.bytes()), Advance(now));
+  const Deadline latest = Advance(time);
+  if (rule == TimeRule::kNotBeforeLatest) time = latest;
+  Group* const group = state_->FindAlive(HashedView(key), time);
   if (group == nullptr) return false;
   freed_ += group->members.size();
   state_->RemoveGroup(*group);
@@ -488,7 +592,7 @@ void MetricStore::Impl::Wipe(Instant now) {
   auto fresh = std::make_unique<State>();
   {
     MutexLock lock(mutex_);
-    Advance(now);
+    Advance(ToDeadline(now.boot));
     state_.swap(fresh);
     retired_.push_back(std::move(fresh));
     suspicion_ = 0;
@@ -499,7 +603,7 @@ void MetricStore::Impl::Wipe(Instant now) {
 std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t* suspicion) {
   std::shared_ptr<Snapshot> snapshot(new Snapshot());
   MutexLock lock(mutex_);
-  snapshot->now_ = Advance(now);
+  snapshot->now_ = Advance(ToDeadline(now.boot));
   *suspicion = suspicion_;
   snapshot->families_.reserve(state_->ordered().size());
   for (const auto& [names, family] : state_->ordered()) {
@@ -568,7 +672,7 @@ std::size_t MetricStore::Impl::ListGroups(Instant now, std::size_t cursor, std::
   std::size_t next = cursor;
   {
     MutexLock lock(mutex_);
-    const Deadline time = Advance(now);
+    const Deadline time = Advance(ToDeadline(now.boot));
     const std::vector<Group*>& places = state_->places();
     std::size_t families = 0;
     for (; next < places.size() && out.size() - first < groups_max; ++next) {
@@ -634,6 +738,13 @@ MetricStore::MetricStore(StoreOptions options)
 MetricStore::~MetricStore() = default;
 
 Status MetricStore::Push(const PushCommand& command) { return impl_->Push(command); }
+Result<RecordedPush> MetricStore::Record(const PushCommand& command) {
+  return impl_->Record(command);
+}
+Status MetricStore::Apply(const CommandRecord& record, BootTime deadline) {
+  return impl_->Apply(record, deadline);
+}
+BootTime MetricStore::LatestTime() const { return impl_->LatestTime(); }
 void MetricStore::Delete(const GroupKey& group, Instant now) { impl_->Delete(group, now); }
 void MetricStore::Wipe(Instant now) { impl_->Wipe(now); }
 

@@ -23,16 +23,12 @@
 #include "exposition/family_set.h"
 #include "exposition/metric_type.h"
 #include "exposition/names.h"
+#include "store/command_record.h"
 #include "store/group_key.h"
 #include "store/own_families.h"
 #include "store/snapshot.h"
 
 namespace pgw {
-
-enum class PushMode : unsigned char {
-  kReplace,  // PUT: what the group had is dropped
-  kMerge,    // POST: families of the same name are replaced, others stay
-};
 
 struct StoreOptions {
   // False: --push.disable-consistency-check. Inconsistent pushes are stored and break scrapes.
@@ -49,6 +45,13 @@ struct PushCommand {
   Instant received{};
   // When what is pushed ceases to exist; kNever for never. ttl/policy.h chooses it.
   BootTime deadline = kNever;
+};
+
+// A push as a record for a log.
+struct RecordedPush {
+  std::string record;
+  // Set if the push is refused whatever is stored: the answer. The record only stamps the failure.
+  std::optional<Error> refusal;
 };
 
 struct ExpiryProgress {
@@ -84,6 +87,21 @@ class MetricStore {
   // would themselves collide with another group's).
   // In unchecked mode only timestamps are refused.
   Status Push(const PushCommand& command);
+
+  // The same in two steps, for a log that puts commands in order before they are applied: makes
+  // the push ready and writes it down...
+  // kTooLarge: as for Push.
+  Result<RecordedPush> Record(const PushCommand& command);
+  // ... and applies a record at the record's time, which must not be earlier than that of the one
+  // before. `deadline` is when what is pushed ceases to exist. The result is Push's; there
+  // is no error for other commands, nor for a push whose refusal is known already. From the same
+  // records in the same order the same comes out, however often readers look and EraseExpired runs
+  // in between, as long as that is given no later time than that of the next record. REQUIRES:
+  // ReadCommandRecord gave `record`. kInternal: its families are no record.
+  Status Apply(const CommandRecord& record, BootTime deadline);
+  // The latest time the store was told, by commands and readers: a command that is put in order now
+  // must not have an earlier one.
+  BootTime LatestTime() const;
 
   // Removing an absent group is not an error.
   void Delete(const GroupKey& group, Instant now);

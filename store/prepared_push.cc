@@ -8,14 +8,26 @@
 #include "exposition/debug_string.h"
 #include "exposition/keyed_hash.h"
 #include "exposition/names.h"
+#include "exposition/protobuf_reader.h"
 #include "exposition/protobuf_writer.h"
 #include "exposition/quote.h"
+#include "exposition/text_parser.h"
 #include "exposition/text_writer.h"
 
 namespace pgw {
 namespace {
 
 constexpr Label kEmptyInstance{"instance", ""};
+
+// Of a family in a record.
+enum RecordFlag : std::uint8_t {
+  kRecordHelp = 1,
+  kRecordSamples = 2,
+  kRecordMessage = 4,
+  kRecordError = 8,
+  kRecordRefused = 16,
+  kRecordFlags = 31,
+};
 
 bool NameLess(const Label& a, const Label& b) { return a.name < b.name; }
 
@@ -29,6 +41,10 @@ std::string Both(std::string_view first, std::string_view second, std::string_vi
   text.append(" and ").append(GoQuote(second));
   text.append(", both exposed as ").append(GoQuote(exposed));
   return text;
+}
+
+std::string TwinText(const PreparedFamily& family, std::string_view other) {
+  return "collected metrics named " + Both(family.name, other, family.exposed);
 }
 
 bool HasTimestamp(const FamilySet& set) {
@@ -84,12 +100,10 @@ GroupingLabels::GroupingLabels(std::string_view key) {
 
 Status PreparedPush::Prepare(const GroupingLabels& grouping, FamilySet& set,
                              const OwnFamilyTable& own) {
+  Clear();
   set_ = &set;
-  text_.clear();
-  families_.clear();
-  errors_.Clear();
-  has_timestamps_ = HasTimestamp(set);
-  if (has_timestamps_) return {};
+  refused_ = HasTimestamp(set);
+  if (refused_) return {};
   for (std::uint32_t i = 0; i < set.families.size(); ++i) {
     const std::string_view name = set.families[i].name;
     if (name != kPushTimeName && name != kPushFailureTimeName) PrepareFamily(i, grouping);
@@ -97,13 +111,114 @@ Status PreparedPush::Prepare(const GroupingLabels& grouping, FamilySet& set,
   IndexNames();
   for (std::uint32_t i = 0; i < families_.size(); ++i) {
     CheckName(families_[i], i, own);
-    families_[i].refused = static_cast<bool>(families_[i].error);
-    if (!families_[i].refused) CheckSamples(families_[i]);
+    families_[i].refused = families_[i].refused || families_[i].error;
+    if (families_[i].error) continue;
+    // One complaint a family is told; unchecked mode has to know of the samples all the same.
+    const ErrorList told = families_[i].refused ? errors_ : ErrorList();
+    CheckSamples(families_[i]);
+    if (families_[i].refused) errors_ = told;
   }
   for (PreparedFamily& prepared : families_) {
     if (const Status status = Render(prepared); !status) return status;
   }
   return {};
+}
+
+void PreparedPush::Clear() {
+  set_ = nullptr;
+  read_back_.reset();
+  record_.reset();
+  text_.clear();
+  families_.clear();
+  names_.clear();
+  errors_.Clear();
+  refused_ = false;
+}
+
+void PreparedPush::Refuse() {
+  Clear();
+  refused_ = true;
+}
+
+void PreparedPush::AppendRecord(std::string& out) const {
+  assert(!refused_);
+  AppendVarint(families_.size(), out);
+  for (const PreparedFamily& family : families_) {
+    std::uint8_t flags = family.has_help ? kRecordHelp : 0;
+    if (family.has_samples) flags |= kRecordSamples;
+    if (family.message) flags |= kRecordMessage;
+    if (family.error) flags |= kRecordError;
+    if (family.refused) flags |= kRecordRefused;
+    AppendByte(flags, out);
+    AppendByte(static_cast<std::uint8_t>(family.type), out);
+    AppendCounted(family.name, out);
+    if (family.has_help) AppendCounted(family.help, out);
+    AppendCounted(text(family), out);
+    if (family.message) AppendCounted(family.message.view(), out);
+    if (family.error) AppendCounted(family.error.view(), out);
+  }
+}
+
+Status PreparedPush::ReadRecord(std::string_view record) {
+  Clear();
+  record_ = record;
+  ByteReader reader(record);
+  const std::uint64_t count = reader.Varint();
+  bool fine = reader.ok() && count <= record.size();
+  for (std::uint64_t i = 0; fine && i < count; ++i) fine = ReadFamily(reader, record);
+  if (!fine || !reader.AtEnd()) {
+    return Error{Code::kInternal,
+                 "no push: family " + std::to_string(families_.size()) + " is not as it should be"};
+  }
+  IndexNames();
+  return {};
+}
+
+bool PreparedPush::ReadFamily(ByteReader& reader, std::string_view record) {
+  PreparedFamily family;
+  const std::uint8_t flags = reader.Byte();
+  const std::uint8_t type = reader.Byte();
+  family.name = reader.Counted();
+  family.exposed = family.name;
+  family.has_help = (flags & kRecordHelp) != 0;
+  if (family.has_help) family.help = reader.Counted();
+  const std::string_view lines = reader.Counted();
+  if ((flags & kRecordMessage) != 0) family.message = SharedText(std::string(reader.Counted()));
+  if ((flags & kRecordError) != 0) family.error = SharedText(std::string(reader.Counted()));
+  family.has_samples = (flags & kRecordSamples) != 0;
+  family.refused = (flags & kRecordRefused) != 0;
+  if (!reader.ok() || (flags & ~kRecordFlags) != 0 || type >= kMetricTypeCount) return false;
+  family.type = static_cast<MetricType>(type);
+  if (family.name == kPushTimeName || family.name == kPushFailureTimeName) return false;
+  // A sample of an unknown value, which unchecked mode keeps, has no line.
+  if ((!lines.empty() && lines.back() != '\n') || (!family.has_samples && !lines.empty())) {
+    return false;
+  }
+  if (NeedsEscaping(family.name)) {
+    family.exposed = names_.emplace_back(EscapeName(family.name, Escaping::kUnderscores));
+    family.beyond_lines = true;
+  }
+  family.text_offset = static_cast<std::size_t>(lines.data() - record.data());
+  family.text_size = lines.size();
+  family.family = static_cast<std::uint32_t>(families_.size());
+  families_.push_back(std::move(family));
+  return true;
+}
+
+// Samples are asked for where families of one name are in groups of different shapes: rarely.
+void PreparedPush::ReadBack() const {
+  read_back_ = std::make_unique<FamilySet>();
+  for (const PreparedFamily& family : families_) {
+    const std::size_t place = read_back_->families.size();
+    const Status status =
+        family.message ? ParseFamilyMessage(family.message.view(), *read_back_)
+                       : ParseStoredLines(family.name, family.type, text(family), *read_back_);
+    // What does not read back (no record of ours) has no samples to compare.
+    read_back_->families.resize(place + 1);
+    if (!status) read_back_->families[place] = Family();
+    read_back_->families[place].name = family.name;
+  }
+  set_ = read_back_.get();
 }
 
 void PreparedPush::Trim() {
@@ -113,8 +228,7 @@ void PreparedPush::Trim() {
     std::vector<PreparedFamily>().swap(families_);
   }
   if (unique_.capacity() * sizeof(unique_[0]) > kUsual) decltype(unique_)().swap(unique_);
-  families_.clear();
-  set_ = nullptr;
+  Clear();
 }
 
 template <typename Word>
@@ -247,7 +361,7 @@ bool PreparedPush::CheckLabels(const Metric& metric, std::string* why) const {
 }
 
 std::vector<Label> PreparedPush::ExposedLabels(const Metric& metric) const {
-  const Label* const labels = set_->labels.data() + metric.first_label;
+  const Label* const labels = set().labels.data() + metric.first_label;
   std::vector<Label> exposed(labels, labels + metric.label_count);
   bool changed = false;
   for (Label& label : exposed) {
@@ -325,9 +439,7 @@ void PreparedPush::CheckName(PreparedFamily& prepared, std::uint32_t index,
                              const OwnFamilyTable& own) {
   if (!prepared.has_samples) return;
   const auto complain_twin = [this, &prepared](std::string_view other) {
-    Complain(prepared, [&] {
-      return "collected metrics named " + Both(prepared.name, other, prepared.exposed);
-    });
+    Complain(prepared, [&] { return TwinText(prepared, other); });
   };
   const bool escaped = prepared.exposed != prepared.name;
   if (escaped && (prepared.exposed == kPushTimeName || prepared.exposed == kPushFailureTimeName)) {
@@ -338,12 +450,21 @@ void PreparedPush::CheckName(PreparedFamily& prepared, std::uint32_t index,
     if (escaped) return complain_twin(family->name);
     return CheckAgainstOwn(prepared, *family);
   }
+  // Of two pushed families that exclude each other the later one is told. In unchecked mode both
+  // are stored, and who reads them judges whether they still do.
+  const auto refuse_beside = [this, &prepared](const auto& word) {
+    errors_.Add(word);
+    prepared.refused = true;
+  };
   const std::uint32_t first = FindIndex(name);
-  if (first < index) return complain_twin(families_[first].name);
-  // Of two pushed families that exclude each other the later one is told.
-  const auto find = [this, index, &own](std::string_view exposed) -> ExposedFamily {
+  if (first < index) {
+    return refuse_beside([&] { return TwinText(prepared, families_[first].name); });
+  }
+  bool against_own = false;
+  const auto find = [this, index, &own, &against_own](std::string_view exposed) -> ExposedFamily {
     const HashedView other(exposed);
     if (const OwnFamily* const family = own.Find(other)) {
+      against_own = true;
       return {family->name, MaskOf(family->type)};
     }
     const std::uint32_t found = FindIndex(other);
@@ -351,7 +472,8 @@ void PreparedPush::CheckName(PreparedFamily& prepared, std::uint32_t index,
     return {families_[found].name, MaskOf(families_[found].type)};
   };
   if (auto why = FindSuffixCollision(prepared.name, prepared.exposed, prepared.type, find)) {
-    Complain(prepared, [&why] { return *why; });
+    const auto word = [&why] { return *why; };
+    return against_own ? Complain(prepared, word) : refuse_beside(word);
   }
 }
 

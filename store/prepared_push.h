@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,6 +16,7 @@
 #include "exposition/family_set.h"
 #include "exposition/hash_index.h"
 #include "exposition/metric_type.h"
+#include "store/byte_format.h"
 #include "store/error_list.h"
 #include "store/group_key.h"
 #include "store/hashed_view.h"
@@ -70,7 +73,9 @@ struct PreparedFamily {
   bool beyond_lines = false;  // needs `message`
   bool refused = false;       // for its name, type or help; its samples are not looked at then
   SharedText message;         // where lines do not carry everything
-  SharedText error;           // the first reason why this family is inconsistent in itself
+  // The first reason why this family is inconsistent in itself or with an own metric. None if it
+  // only contradicts another family of the push.
+  SharedText error;
 };
 
 class PreparedPush {
@@ -80,16 +85,31 @@ class PreparedPush {
   // kTooLarge: the rendered text would exceed kRenderedBytesMax.
   Status Prepare(const GroupingLabels& grouping, FamilySet& set, const OwnFamilyTable& own);
 
+  // The same from what AppendRecord wrote, which must outlive this object's use. Nothing is parsed
+  // before somebody asks for single samples.
+  // kInternal: these bytes are no such record.
+  Status ReadRecord(std::string_view record);
+  // A push of which only the refusal is known.
+  void Refuse();
+  // REQUIRES: prepared, not refused.
+  void AppendRecord(std::string& out) const;
+
   // Gives back memory beyond what usual pushes need.
   void Trim();
 
-  const FamilySet& set() const { return *set_; }
+  // Of a push that was read from a record: parsed when first asked for.
+  const FamilySet& set() const {
+    if (set_ == nullptr) ReadBack();
+    return *set_;
+  }
   const std::vector<PreparedFamily>& families() const { return families_; }
   std::string_view text(const PreparedFamily& family) const {
-    return std::string_view(text_).substr(family.text_offset, family.text_size);
+    return (record_ ? *record_ : std::string_view(text_))
+        .substr(family.text_offset, family.text_size);
   }
-  // The push has a sample with a timestamp; nothing else is prepared then.
-  bool has_timestamps() const { return has_timestamps_; }
+  // The push has a sample with a timestamp, or is known to be refused for whatever reason; nothing
+  // else is prepared then.
+  bool refused() const { return refused_; }
   const ErrorList& errors() const { return errors_; }
 
   // The pushed family exposed under that name and its type, if it has samples.
@@ -106,6 +126,9 @@ class PreparedPush {
   static constexpr std::size_t kRenderedBytesMax = 256u << 20;
 
  private:
+  void Clear();
+  bool ReadFamily(ByteReader& reader, std::string_view record);
+  void ReadBack() const;
   void Sanitize(const GroupingLabels& grouping, Metric& metric);
   void PrepareFamily(std::uint32_t index, const GroupingLabels& grouping);
   void CheckSamples(PreparedFamily& prepared);
@@ -125,13 +148,16 @@ class PreparedPush {
   template <typename Word>
   void Complain(PreparedFamily& prepared, const Word& word);
 
-  FamilySet* set_ = nullptr;
+  mutable FamilySet* set_ = nullptr;
+  mutable std::unique_ptr<FamilySet> read_back_;  // what set_ is after ReadBack()
+  std::optional<std::string_view> record_;        // where the text is, if not in text_
   std::string text_;
   std::vector<PreparedFamily> families_;
+  std::deque<std::string> names_;                                // escaped, of a record
   HashIndex name_index_;                                         // into families_, by exposed name
   std::vector<std::pair<std::uint64_t, std::uint32_t>> unique_;  // hash and metric
   ErrorList errors_;
-  bool has_timestamps_ = false;
+  bool refused_ = false;
 };
 
 }  // namespace pgw

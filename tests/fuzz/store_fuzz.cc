@@ -20,6 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   history.check = (kind & 1) != 0;
   history.utf8 = (kind & 2) != 0;
   history.ttl_ms = (kind & 4) != 0 ? 1500 : 0;
+  history.recorded = (kind & 8) != 0;
   pgw::testing::ModelPlayer player(history, choose);
   while (at < size) player.Play(1);
   return 0;

@@ -328,6 +328,20 @@ TEST(UncheckedStoreTest, StoresWhatIsInconsistentAndFailsScrapesUntilItIsGone) {
   EXPECT_EQ(driver.Scrape(4), "# TYPE m gauge\nm{instance=\"\",job=\"a\"} 1\n");
 }
 
+TEST(UncheckedStoreTest, ForgetsWhatAPushContradictedInItselfOnceThatIsReplaced) {
+  StoreOptions options;
+  options.check_consistency = false;
+  StoreDriver driver(options);
+  ASSERT_TRUE(
+      driver.Post(kJobA,
+                  "# TYPE m_n histogram\nm_n_bucket{le=\"+Inf\"} 1\nm_n_sum 1\nm_n_count 1\n"
+                  "# TYPE \"m.n_count\" gauge\n{\"m.n_count\"} 1\n",
+                  1));
+  EXPECT_THAT(driver.Inconsistency(1), HasSubstr("collides with previously collected histogram"));
+  ASSERT_TRUE(driver.Post(kJobA, "# TYPE m_n gauge\nm_n 1\n", 2));
+  EXPECT_EQ(driver.Inconsistency(2), "");
+}
+
 TEST(UncheckedStoreTest, StillRefusesTimestamps) {
   StoreOptions options;
   options.check_consistency = false;

@@ -34,6 +34,14 @@ TEST_P(StoreModelTest, AgreesOnRandomHistories) {
   }
 }
 
+TEST_P(StoreModelTest, AgreesWhenCommandsComeAsRecords) {
+  const auto [check, utf8, ttl] = GetParam();
+  for (std::uint64_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    ModelPlayer({check, utf8, ttl ? 1500 : 0, true}, std::mt19937_64(seed)).Play(60);
+  }
+}
+
 std::string VariantName(const ::testing::TestParamInfo<std::tuple<bool, bool, bool>>& variant) {
   return std::string(std::get<0>(variant.param) ? "Checked" : "Unchecked") +
          (std::get<1>(variant.param) ? "Utf8" : "Legacy") +

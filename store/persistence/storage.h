@@ -1,0 +1,144 @@
+// A store's files: snapshot, journal and lock, and the protocol between them. Knows base.
+//
+//   F              the snapshot: everything up to an LSN
+//   F.journal      what came since
+//   F.journal.old  the journal before it, as long as no snapshot covers it
+//   F.lock         held while the store is open
+//
+// One storage at a time; the lock sees to it. docs/persistence.md tells what survives what.
+//
+//   auto storage = Storage::Open(files, path, {}, replayer);       // replays what is there
+//   storage->Append(records); storage->Sync(lsn);                  // from now on it survives
+//   storage->BeginCompaction();                                    // a fresh journal
+//   auto writer = storage->StartSnapshot(storage->lsn(), meta);    // while nothing is appended
+//   writer->WriteBlock(…); …; storage->CommitSnapshot(*writer);    // beside appends
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/file_system.h"
+#include "base/mutex.h"
+#include "base/result.h"
+#include "store/persistence/journal.h"
+#include "store/persistence/recovery.h"
+#include "store/persistence/snapshot_file.h"
+
+namespace pgw::persistence {
+
+struct StorageOptions {
+  // Where identities come from; tests have their own.
+  std::function<Result<FileId>()> random_id = RandomFileId;
+  // What a foreign file in the snapshot's place is called once a snapshot replaces it.
+  std::string foreign_suffix = ".gob.bak";
+};
+
+// What is on disk, for the decision when to compact.
+struct StorageSizes {
+  std::uint64_t snapshot_bytes = 0;
+  std::uint64_t journal_bytes = 0;      // of all journals
+  std::uint64_t new_journal_bytes = 0;  // of the one that a snapshot begun now would not cover
+};
+
+// Append, Sync and the questions: any thread. BeginCompaction, StartSnapshot, CommitSnapshot and
+// Close: one thread at a time. The file system must outlive it. Destroying it without Close is
+// what a crash is, as far as the files are concerned.
+class Storage {
+ public:
+  // Locks, reads back, and only then repairs: cuts torn tails, removes leftovers, brings what was
+  // read to the disk. On error all files but the lock are as they were, unless that last step
+  // failed; it may be repeated.
+  static Result<std::unique_ptr<Storage>> Open(FileSystem& files, const std::string& path,
+                                               StorageOptions options, Replayer& replayer);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  // What Open found.
+  const Findings& recovered() const { return recovered_; }
+
+  // Adds a batch of records to the journal, all or none, and returns the LSN of the first. Does not
+  // wait for the disk. After an error nothing was added and it may be tried again, unless
+  // needs_snapshot().
+  Result<Lsn> Append(std::span<const std::string_view> records);
+  // Returns when all records up to `lsn` are on the disk, with the last LSN that is. Threads that
+  // wait together share a sync, and appends go on meanwhile. After an error needs_snapshot().
+  Result<Lsn> Sync(Lsn lsn);
+
+  Lsn lsn() const;          // of the last record
+  Lsn durable_lsn() const;  // of the last record that is on the disk
+  StorageSizes sizes() const;
+  // A sync failed: nobody knows what of the journal is on the disk, and nothing can be appended
+  // until a snapshot of everything, lsn() included, is committed. Records of which Sync has not
+  // returned success may be left out of it.
+  bool needs_snapshot() const;
+
+  // Begins a new journal, so that the one before can go once a snapshot covers it. Waits for the
+  // disk; appends do not. Does nothing if that is not possible or not needed yet. After an error
+  // everything goes on as before; to be tried again.
+  Status BeginCompaction();
+  // A snapshot that is to hold the effect of all records up to `lsn`, and nothing else.
+  // REQUIRES: BeginCompaction() has returned; only one at a time.
+  Result<std::unique_ptr<SnapshotWriter>> StartSnapshot(Lsn lsn, std::string_view meta);
+  // Finishes it and puts it in the place of the one before; removes the journal it covers, and ends
+  // needs_snapshot() if it reaches lsn(). On error the snapshot before stays and nothing is lost.
+  Status CommitSnapshot(SnapshotWriter& writer);
+  // Gives a snapshot up and removes its file.
+  void AbandonSnapshot(std::unique_ptr<SnapshotWriter> writer);
+
+  // Syncs and notes in the journal that this was the end. Nothing may be called after it but the
+  // destructor.
+  Status Close();
+
+ private:
+  // How far the journals have changed places.
+  enum class Rotation : unsigned char { kNone, kCreated, kOldRenamed, kOldLasting, kNewRenamed };
+
+  Storage(FileSystem& files, const std::string& path, StorageOptions options,
+          std::unique_ptr<FileLock> lock);
+
+  Status Repair();
+  Status RepairNames();
+  Status CutTail(const JournalFinding& finding);
+  Status MakeDurable(const JournalFinding& finding, bool proven);
+  Result<std::shared_ptr<Journal>> Adopt(const JournalFinding& finding);
+  Status AdoptJournals();
+  Result<std::shared_ptr<Journal>> NewJournal(Lsn base, Lsn next);
+  Status InstallFreshJournal(Lsn lsn);
+
+  Result<Lsn> SyncLocked(Lsn lsn) PGW_REQUIRES(sync_mutex_);
+  Status SyncJournal(const std::shared_ptr<Journal>& journal) PGW_REQUIRES(sync_mutex_);
+  Status CreateNext();
+  Status Rotate();
+  Status KeepForeign();
+  Status DropOld(Lsn covered);
+
+  FileSystem& files_;
+  const FileNames names_;
+  const StorageOptions options_;
+  const std::unique_ptr<FileLock> lock_;
+  Findings recovered_;
+  FileId lineage_{};
+  unsigned mode_ = FileSystem::kPrivateMode;
+
+  // One sync at a time: of two at once on a file, the kernel tells only one of a failure. Taken
+  // before mutex_.
+  mutable Mutex sync_mutex_;
+  mutable Mutex mutex_;
+  std::shared_ptr<Journal> journal_ PGW_GUARDED_BY(mutex_);
+  std::shared_ptr<Journal> old_journal_ PGW_GUARDED_BY(mutex_);  // null without F.journal.old
+  Lsn durable_lsn_ PGW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t snapshot_bytes_ PGW_GUARDED_BY(mutex_) = 0;
+
+  // Of the compacting thread.
+  Rotation rotation_ = Rotation::kNone;
+  std::shared_ptr<Journal> next_journal_;
+  bool foreign_ = false;  // F is a file of somebody else's
+};
+
+}  // namespace pgw::persistence
