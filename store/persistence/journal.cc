@@ -83,6 +83,11 @@ Result<Lsn> Journal::Append(std::span<const std::string_view> records) {
   return first;
 }
 
+void Journal::StartAt(Lsn lsn) {
+  assert(size_ == kJournalHeaderBytes && lsn >= header_.base_lsn);
+  next_lsn_ = lsn;
+}
+
 Status Journal::AppendClose() {
   if (closed_) return {};
   if (Status status = Write(FrameKind::kClose, {}); !status) return status;

@@ -74,19 +74,25 @@ class Journal {
   // A new journal's frames claim nothing as durable while the one before it is not on the disk
   // completely: else they would turn its torn tail into damage.
   void set_predecessor_durable(bool durable) { predecessor_durable_ = durable; }
+  // Which LSN the first record gets. REQUIRES: nothing was appended yet.
+  void StartAt(Lsn lsn);
+
+  // Cuts off what an append left that failed, lastingly. Append does it by itself; for who appends
+  // nothing more.
+  Status RestoreTail();
 
   File& file() { return *file_; }
   const JournalHeader& header() const { return header_; }
   std::uint64_t size() const { return size_; }
   std::uint64_t durable() const { return durable_; }
   Lsn next_lsn() const { return next_lsn_; }
-  bool fully_durable() const { return durable_ == size_; }
+  bool fully_durable() const { return durable_ == size_ && !tail_is_dirty_; }
+  bool tail_is_dirty() const { return tail_is_dirty_; }
   // Why nothing can be appended any more.
   const std::optional<Error>& failure() const { return failure_; }
 
  private:
   Status Write(FrameKind kind, std::span<const std::string_view> records);
-  Status RestoreTail();
 
   const std::unique_ptr<File> file_;
   const JournalHeader header_;

@@ -21,6 +21,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/file_system.h"
 #include "base/mutex.h"
@@ -102,20 +104,22 @@ class Storage {
   Storage(FileSystem& files, const std::string& path, StorageOptions options,
           std::unique_ptr<FileLock> lock);
 
+  // Opening, in storage_open.cc.
   Status Repair();
-  Status RepairNames();
   Status CutTail(const JournalFinding& finding);
   Status MakeDurable(const JournalFinding& finding, bool proven);
-  Result<std::shared_ptr<Journal>> Adopt(const JournalFinding& finding);
-  Status AdoptJournals();
-  Result<std::shared_ptr<Journal>> NewJournal(Lsn base, Lsn next);
-  Status InstallFreshJournal(Lsn lsn);
+  Status RepairNames();
+  Result<std::shared_ptr<Journal>> Adopt(const JournalFinding& finding, Lsn next_lsn);
 
-  Result<Lsn> SyncLocked(Lsn lsn) PGW_REQUIRES(sync_mutex_);
-  Status SyncJournal(const std::shared_ptr<Journal>& journal) PGW_REQUIRES(sync_mutex_);
-  Status CreateNext();
+  Result<Lsn> SyncAll() PGW_REQUIRES(sync_mutex_);
+  Result<Journal::Mark> SyncJournal(Journal& journal) PGW_REQUIRES(sync_mutex_);
+  void NoteFailed(const Error& error) PGW_REQUIRES(mutex_);
+  Result<std::shared_ptr<Journal>> CreateNext(Lsn base, Lsn next);
+  Status InstallFreshJournal(Lsn lsn);
   Status Rotate();
+  void SwitchJournals();
   Status KeepForeign();
+  Status CopyFile(const std::string& from, const std::string& to);
   Status DropOld(Lsn covered);
 
   FileSystem& files_;
@@ -133,6 +137,9 @@ class Storage {
   std::shared_ptr<Journal> journal_ PGW_GUARDED_BY(mutex_);
   std::shared_ptr<Journal> old_journal_ PGW_GUARDED_BY(mutex_);  // null without F.journal.old
   Lsn durable_lsn_ PGW_GUARDED_BY(mutex_) = 0;
+  // Records whose sync failed, as ranges with their ends: they stay unacknowledged, even when a
+  // later snapshot has put them aside.
+  std::vector<std::pair<Lsn, Lsn>> void_ PGW_GUARDED_BY(mutex_);
   std::uint64_t snapshot_bytes_ PGW_GUARDED_BY(mutex_) = 0;
 
   // Of the compacting thread.
