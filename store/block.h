@@ -17,15 +17,10 @@
 #include <vector>
 
 #include "exposition/metric_type.h"
+#include "store/deadline.h"
 #include "store/shared_text.h"
 
 namespace pgw {
-
-// Nanoseconds of BootTime.
-using Deadline = std::int64_t;
-
-// The deadline of a slot that holds nothing: before any instant.
-inline constexpr Deadline kFreeSlot = std::numeric_limits<Deadline>::min();
 
 struct Slot {
   std::uint32_t offset = 0;

@@ -87,7 +87,6 @@ class Journal {
   std::uint64_t durable() const { return durable_; }
   Lsn next_lsn() const { return next_lsn_; }
   bool fully_durable() const { return durable_ == size_ && !tail_is_dirty_; }
-  bool tail_is_dirty() const { return tail_is_dirty_; }
   // Why nothing can be appended any more.
   const std::optional<Error>& failure() const { return failure_; }
 

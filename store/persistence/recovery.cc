@@ -246,8 +246,7 @@ std::uint64_t Findings::torn_bytes() const {
   return (old_journal ? old_journal->torn_bytes() : 0) + (journal ? journal->torn_bytes() : 0);
 }
 
-Status ReadBack(FileSystem& files, const FileNames& names, Replayer& replayer,
-                Findings& findings) {
+Status ReadBack(FileSystem& files, const FileNames& names, Replayer& replayer, Findings& findings) {
   return ChainReader(files, names, replayer, findings).Run();
 }
 

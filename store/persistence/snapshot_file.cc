@@ -265,19 +265,19 @@ Result<std::optional<std::string_view>> SnapshotReader::NextBlock() {
   }
   const std::optional<BlockHeader> header = DecodeBlockHeader(seeds_, offset_, *bytes);
   if (!header || header->index != blocks_) {
-    return DamageAt(path, offset_,
-                    bytes->size() < kBlockHeaderBytes
-                        ? "cut off after " + std::to_string(blocks_) + " blocks"
-                        : "the header of block " + std::to_string(blocks_) +
-                              " does not match its checksum");
+    return DamageAt(
+        path, offset_,
+        bytes->size() < kBlockHeaderBytes
+            ? "cut off after " + std::to_string(blocks_) + " blocks"
+            : "the header of block " + std::to_string(blocks_) + " does not match its checksum");
   }
-  auto payload = ReadPayload(window_, seeds_, offset_ + kBlockHeaderBytes, header->bytes,
-                             header->checksum);
+  auto payload =
+      ReadPayload(window_, seeds_, offset_ + kBlockHeaderBytes, header->bytes, header->checksum);
   if (!payload) return payload.error();
   if (!*payload) {
-    return DamageAt(path, offset_,
-                    "block " + std::to_string(blocks_) +
-                        " does not match its checksum or is cut off");
+    return DamageAt(
+        path, offset_,
+        "block " + std::to_string(blocks_) + " does not match its checksum or is cut off");
   }
   offset_ += kBlockHeaderBytes + Aligned(header->bytes);
   ++blocks_;
@@ -336,8 +336,8 @@ Result<std::optional<SnapshotSalvager::Block>> SnapshotSalvager::NextBlock() {
       offset_ += kAlignment;
       continue;
     }
-    const auto payload = ReadPayload(window_, seeds_, offset_ + kBlockHeaderBytes, header->bytes,
-                                     header->checksum);
+    const auto payload =
+        ReadPayload(window_, seeds_, offset_ + kBlockHeaderBytes, header->bytes, header->checksum);
     if (!payload) return payload.error();
     if (!*payload) {
       offset_ += kAlignment;

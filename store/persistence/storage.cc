@@ -80,12 +80,6 @@ Result<Journal::Mark> Storage::SyncJournal(Journal& journal) {
   Journal::Mark mark{};
   {
     const MutexLock lock(mutex_);
-    if (journal.tail_is_dirty()) {
-      if (Status status = journal.RestoreTail(); !status) {
-        if (journal.failure()) NoteFailed(*journal.failure());
-        return status.error();
-      }
-    }
     mark = journal.mark();
   }
   const Status status = journal.file().SyncData();
@@ -152,8 +146,7 @@ Status Storage::BeginCompaction() {
     rotation_ = Rotation::kCreated;
   }
   if (Status status = Rotate(); !status) return status;
-  SwitchJournals();
-  return {};
+  return SwitchJournals();
 }
 
 // The names change places while appends go on in the file they know. Both renames at once could,
@@ -175,15 +168,22 @@ Status Storage::Rotate() {
   return files_.SyncFolder(names_.folder);
 }
 
-void Storage::SwitchJournals() {
+Status Storage::SwitchJournals() {
   const MutexLock lock(mutex_);
-  // A journal that failed meanwhile is replaced when a snapshot is committed.
-  if (journal_->failure()) return;
+  // What failed to be written there must not come back beside what is written here instead.
+  const Status restored = journal_->RestoreTail();
+  // A journal that has failed is replaced when a snapshot is committed.
+  if (journal_->failure()) {
+    NoteFailed(*journal_->failure());
+    return {};
+  }
+  if (!restored) return restored;
   next_journal_->StartAt(journal_->next_lsn());
   next_journal_->set_predecessor_durable(journal_->fully_durable());
   old_journal_ = std::move(journal_);
   journal_ = std::move(next_journal_);
   rotation_ = Rotation::kNone;
+  return {};
 }
 
 Result<std::unique_ptr<SnapshotWriter>> Storage::StartSnapshot(Lsn lsn, std::string_view meta) {

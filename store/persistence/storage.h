@@ -117,7 +117,7 @@ class Storage {
   Result<std::shared_ptr<Journal>> CreateNext(Lsn base, Lsn next);
   Status InstallFreshJournal(Lsn lsn);
   Status Rotate();
-  void SwitchJournals();
+  Status SwitchJournals();
   Status KeepForeign();
   Status CopyFile(const std::string& from, const std::string& to);
   Status DropOld(Lsn covered);

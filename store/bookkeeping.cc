@@ -1,0 +1,63 @@
+#include "store/bookkeeping.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "exposition/names.h"
+#include "exposition/number.h"
+
+namespace pgw {
+
+double BookkeepingValue(std::int64_t last) { return last != 0 ? UnixSeconds(ToWallTime(last)) : 0; }
+
+void FillBookkeeping(const GroupingLabels& labels, Bookkeeping which, double value,
+                     FamilySet& set) {
+  Family& family = set.families.emplace_back();
+  family.name = which == kSuccess ? kPushTimeName : kPushFailureTimeName;
+  family.help = which == kSuccess ? kPushTimeHelp : kPushFailureTimeHelp;
+  family.has_help = true;
+  family.type = MetricType::kGauge;
+  Metric& metric = set.metrics[set.AddMetric(0)];
+  metric.first_label = static_cast<std::uint32_t>(set.labels.size());
+  metric.label_count = static_cast<std::uint32_t>(labels.with_instance().size());
+  metric.value = Number(value);
+  metric.kinds = kHasGauge;
+  set.labels.insert(set.labels.end(), labels.with_instance().begin(), labels.with_instance().end());
+}
+
+std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, double value) {
+  std::vector<std::string> names;
+  names.reserve(labels.with_instance().size());
+  std::vector<Label> exposed;
+  for (const Label& label : labels.with_instance()) {
+    names.push_back(EscapeName(label.name, Escaping::kUnderscores));
+    exposed.push_back({names.back(), label.value});
+  }
+  if (labels.needs_escaping()) std::ranges::sort(exposed);
+  std::string line(which == kSuccess ? kPushTimeName : kPushFailureTimeName);
+  AppendExposedLabels(exposed, line);
+  AppendFloat(value, line);
+  line.push_back('\n');
+  return line;
+}
+
+std::string Restamped(std::string_view old, std::int64_t& last) {
+  constexpr std::int64_t kNextDouble = 256;  // between doubles of nanoseconds, from 2006 to 2043
+  const std::size_t prefix = old.rfind(' ') + 1;
+  std::string line(old.substr(0, prefix));
+  const auto append = [&line, prefix](std::int64_t value) {
+    line.resize(prefix);
+    AppendFloat(BookkeepingValue(value), line);
+    line.push_back('\n');
+  };
+  append(last);
+  const bool shorter = line.size() < old.size() && line.size() + 2 >= old.size();
+  if (!shorter || last == 0) return line;
+  std::string exact = line;
+  append(last + kNextDouble);
+  if (line.size() != old.size()) return exact;
+  last += kNextDouble;
+  return line;
+}
+
+}  // namespace pgw

@@ -1,0 +1,127 @@
+// What is behind MetricStore: the lock and what it guards. Knows the other parts of store.
+//
+// metric_store_push.cc has the way in; metric_store.cc all others.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/mutex.h"
+#include "store/error_list.h"
+#include "store/metric_store.h"
+#include "store/own_families.h"
+#include "store/prepared_push.h"
+#include "store/state.h"
+
+namespace pgw {
+
+// As many families freed may leave pages worth giving back.
+inline constexpr std::size_t kFreedWorthTelling = 10'000;
+
+class MetricStore::Impl {
+ public:
+  explicit Impl(StoreOptions options)
+      : check_(options.check_consistency),
+        own_(std::move(options.own_families)),
+        state_(std::make_unique<State>()) {}
+
+  Status Push(const PushCommand& command);
+  Result<RecordedPush> Record(const PushCommand& command);
+  Status Apply(const CommandRecord& record, BootTime deadline);
+  BootTime LatestTime();
+  void Delete(const GroupKey& key, Instant now) {
+    Delete(key.bytes(), ToDeadline(now.boot), TimeRule::kNotBeforeLatest);
+  }
+  void Wipe(Instant now);
+  std::shared_ptr<Snapshot> Collect(Instant now, std::uint64_t* suspicion) PGW_EXCLUDES(mutex_);
+  void ClearSuspicion(std::uint64_t suspicion) PGW_EXCLUDES(mutex_);
+  std::size_t ListGroups(Instant now, std::size_t cursor, std::size_t groups_max,
+                         std::vector<GroupView>& out);
+  ExpiryProgress EraseExpired(BootTime now, std::size_t families_max);
+  BootTime NextExpiry();
+  StoreStats Stats();
+  void SetExpiryWaker(std::function<void()> waker) { waker_ = std::move(waker); }
+
+ private:
+  // A push on its way into the store, ready to be applied.
+  struct Entering {
+    const HashedView& key;
+    const GroupingLabels& labels;
+    const PreparedPush& prepared;
+    PushMode mode;
+    bool checked;
+    WallTime received;
+    Deadline time;  // when it takes effect
+    Deadline deadline;
+  };
+  enum class TimeRule : unsigned char { kNotBeforeLatest, kAsItSays };
+  // What the store thinks of it.
+  struct Verdict {
+    Group* group = nullptr;  // if it exists
+    ErrorList errors;
+    bool twin = false;  // creating the group would break every scrape
+  };
+  // Where a pushed family stands in the store.
+  struct Target {
+    StoredFamily* family = nullptr;
+    std::uint32_t member = kNoIndex;  // in the group
+  };
+
+  ExpiryProgress EraseLocked(BootTime now, std::size_t families_max,
+                             std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
+  void Anticipate(const HashedView& key) PGW_EXCLUDES(mutex_);
+  // True if enough has been freed to tell the waker.
+  bool DeleteLocked(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
+  void Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
+  Status Enter(Entering push, TimeRule rule) PGW_EXCLUDES(mutex_);
+  Deadline Advance(Deadline time) PGW_REQUIRES(mutex_) {
+    now_ = std::max(now_, time);
+    return now_;
+  }
+  Status PushLocked(const Entering& push) PGW_REQUIRES(mutex_);
+  Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
+  static Error TwinError(const Entering& push);
+  void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
+  template <typename Ask>
+  void PrefetchSlots(const Group& group, const Ask& ask) PGW_REQUIRES(mutex_);
+  void Check(const Entering& push, Verdict& verdict) PGW_REQUIRES(mutex_);
+  void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
+  void SuspectBookkeeping() PGW_REQUIRES(mutex_);
+  void Apply(Group& group, const Entering& push) PGW_REQUIRES(mutex_);
+  void ApplyFamily(Group& group, Member& member, const Entering& push, const PreparedFamily& family)
+      PGW_REQUIRES(mutex_);
+  void DropUntouched(Group& group, Deadline time) PGW_REQUIRES(mutex_);
+  void LinkFollowers(Group& group) PGW_REQUIRES(mutex_);
+  Group& FindOrAddGroup(Group* group, const Entering& push) PGW_REQUIRES(mutex_);
+  // Writes one bookkeeping family's sample, or only renews it where `stamp` is false.
+  void Stamp(Group& group, const Entering& push, Bookkeeping which, bool stamp)
+      PGW_REQUIRES(mutex_);
+  void StampPush(Group& group, const Entering& push, Bookkeeping outcome) PGW_REQUIRES(mutex_);
+  GroupView View(Group& group) PGW_REQUIRES(mutex_);
+
+  const bool check_;
+  const OwnFamilyTable own_;
+  std::function<void()> waker_;
+  Mutex mutex_;
+  std::unique_ptr<State> state_ PGW_GUARDED_BY(mutex_);
+  Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told
+  // What wipes removed, for EraseExpired to free.
+  std::vector<std::unique_ptr<State>> retired_ PGW_GUARDED_BY(mutex_);
+  std::size_t freed_ PGW_GUARDED_BY(mutex_) = 0;  // families, since the last EraseExpired
+  // Counts the pushes that put families under suspicion; 0: nothing is suspect.
+  std::uint64_t suspicion_ PGW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t suspicions_ever_ PGW_GUARDED_BY(mutex_) = 0;
+  // Of the push being applied; here to keep their memory.
+  std::vector<Target> targets_ PGW_GUARDED_BY(mutex_);
+  std::vector<std::uint8_t> touched_ PGW_GUARDED_BY(mutex_);
+  std::vector<Member> added_ PGW_GUARDED_BY(mutex_);
+};
+
+}  // namespace pgw

@@ -1,0 +1,406 @@
+// How commands enter the store.
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "exposition/protobuf_writer.h"
+#include "store/bookkeeping.h"
+#include "store/command_record.h"
+#include "store/cross_check.h"
+#include "store/metric_store_impl.h"
+
+namespace pgw {
+namespace {
+
+Error TimestampError() { return InvalidArgument("pushed metrics must not have timestamps"); }
+
+}  // namespace
+
+Status MetricStore::Impl::Push(const PushCommand& command) {
+  thread_local PreparedPush prepared;
+  const HashedView key(command.group->bytes());
+  Anticipate(key);
+  const GroupingLabels labels(command.group->bytes());
+  Status status = prepared.Prepare(labels, *command.families, own_);
+  if (status.ok()) {
+    status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
+                    ToDeadline(command.received.boot), ToDeadline(command.deadline)},
+                   TimeRule::kNotBeforeLatest);
+  }
+  prepared.Trim();
+  return status;
+}
+
+// A push that a later one has overtaken on its way here takes effect at the store's time; with its
+// own it could cut short the lives of what the other one renewed. A log has seen to that before.
+Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
+  Status status;
+  bool earlier = false;
+  {
+    MutexLock lock(mutex_);
+    const Deadline latest = Advance(push.time);
+    if (rule == TimeRule::kNotBeforeLatest) {
+      if (push.deadline != ToDeadline(kNever)) push.deadline += latest - push.time;
+      push.time = latest;
+    }
+    const Deadline next = state_->calendar().Next();
+    status = PushLocked(push);
+    earlier = state_->calendar().Next() < next || freed_ >= kFreedWorthTelling;
+  }
+  if (earlier && waker_) waker_();
+  return status;
+}
+
+Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
+  thread_local PreparedPush prepared;
+  const HashedView key(command.group->bytes());
+  const GroupingLabels labels(command.group->bytes());
+  if (Status status = prepared.Prepare(labels, *command.families, own_); !status) {
+    prepared.Trim();
+    return status.error();
+  }
+  RecordedPush recorded;
+  if (prepared.refused()) {
+    recorded.refusal = TimestampError();
+  } else if (check_ && !prepared.errors().empty()) {
+    MutexLock lock(mutex_);
+    const Entering push{key,
+                        labels,
+                        prepared,
+                        command.mode,
+                        check_,
+                        command.received.wall,
+                        std::max(now_, ToDeadline(command.received.boot)),
+                        0};
+    const Verdict verdict = Judge(push);
+    recorded.refusal = verdict.twin ? TwinError(push) : verdict.errors.ToError();
+  }
+  if (recorded.refusal) {
+    AppendRefusedPushRecord(command.received, key.text, check_, recorded.record);
+  } else {
+    AppendPushRecord(command.received, key.text, command.mode, check_, prepared, recorded.record);
+  }
+  prepared.Trim();
+  return recorded;
+}
+
+Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) {
+  if (record.kind == CommandKind::kWipe) {
+    Wipe(record.time);
+    return {};
+  }
+  if (record.kind == CommandKind::kDelete) {
+    Delete(record.group, ToDeadline(record.time.boot), TimeRule::kAsItSays);
+    return {};
+  }
+  thread_local PreparedPush prepared;
+  const bool refused = record.kind == CommandKind::kRefusedPush;
+  Status status;
+  if (refused) {
+    prepared.Refuse();
+  } else {
+    status = prepared.ReadRecord(record.families);
+  }
+  if (status.ok()) {
+    const HashedView key(record.group);
+    const GroupingLabels labels(record.group);
+    status = Enter({key, labels, prepared, record.mode, record.checked, record.time.wall,
+                    ToDeadline(record.time.boot), ToDeadline(deadline)},
+                   TimeRule::kAsItSays);
+  }
+  prepared.Trim();
+  return refused ? Status() : status;
+}
+
+BootTime MetricStore::Impl::LatestTime() {
+  MutexLock lock(mutex_);
+  return ToBootTime(now_);
+}
+
+// With many groups all that a push touches is cold. What can be known of it is asked for before the
+// push is prepared, so that it has come when the store is locked to write.
+void MetricStore::Impl::Anticipate(const HashedView& key) {
+  MutexLock lock(mutex_);
+  const Group* const group = state_->FindAlive(key, now_);
+  if (group == nullptr) return;
+  group->Prefetch();
+  const Member& member = group->bookkeeping[kSuccess];
+  member.chunk->block->PrefetchSlot(member.slot);
+}
+
+// Creating the group would break every scrape: its bookkeeping samples exist already.
+Error MetricStore::Impl::TwinError(const Entering& push) {
+  ErrorList errors;
+  for (const Bookkeeping which : {kSuccess, kFailure}) {
+    FamilySet set;
+    FillBookkeeping(push.labels, which, which == kSuccess ? UnixSeconds(push.received) : 0, set);
+    errors.Add([&] { return AboutMetric(set, set.families[0], set.metrics[0], kCollectedBefore); });
+  }
+  return errors.ToError();
+}
+
+MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
+  Verdict verdict;
+  verdict.group = state_->FindAlive(push.key, push.time);
+  verdict.twin = verdict.group == nullptr &&
+                 state_->FindTwin(push.key.text, push.labels, push.time) != nullptr;
+  if ((verdict.twin && push.checked) || push.prepared.refused()) return verdict;
+  Resolve(verdict.group, push.prepared);
+  // Together rather than in turn.
+  if (verdict.group != nullptr) {
+    PrefetchSlots(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchSlot(m.slot); });
+  }
+  Check(push, verdict);
+  return verdict;
+}
+
+Status MetricStore::Impl::PushLocked(const Entering& push) {
+  Verdict verdict = Judge(push);
+  const bool refused = push.prepared.refused();
+  if (verdict.twin) {
+    if (push.checked) return refused ? TimestampError() : TwinError(push);
+    SuspectBookkeeping();
+  }
+  if (verdict.group != nullptr && !refused) {
+    PrefetchSlots(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchText(m.slot); });
+  }
+  Group& group = FindOrAddGroup(verdict.group, push);
+  if (refused || (push.checked && !verdict.errors.empty())) {
+    StampPush(group, push, kFailure);
+    return refused ? TimestampError() : verdict.errors.ToError();
+  }
+  StampPush(group, push, kSuccess);
+  Apply(group, push);
+  return {};
+}
+
+Group& MetricStore::Impl::FindOrAddGroup(Group* group, const Entering& push) {
+  return group != nullptr ? *group : state_->AddGroup(push.key, push.labels);
+}
+
+void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
+  targets_.assign(prepared.families().size(), Target());
+  if (group == nullptr) {
+    for (std::size_t i = 0; i < targets_.size(); ++i) {
+      targets_[i].family = state_->FindFamily(prepared.families()[i].name);
+    }
+    return;
+  }
+  std::vector<Member>& members = group->members;
+  std::uint32_t guess = group->first;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    Target& target = targets_[i];
+    const std::string_view name = prepared.families()[i].name;
+    if (guess < members.size() && members[guess].family->name == name) {
+      target = {members[guess].family, guess};
+    } else {
+      target.family = state_->FindFamily(name);
+      const Member* const member = target.family != nullptr ? group->Find(target.family) : nullptr;
+      if (member != nullptr) target.member = static_cast<std::uint32_t>(member - members.data());
+    }
+    if (target.member != kNoIndex) guess = members[target.member].follower;
+  }
+}
+
+// Calls `ask` for where the push will write, the first few places of it.
+template <typename Ask>
+void MetricStore::Impl::PrefetchSlots(const Group& group, const Ask& ask) {
+  constexpr std::size_t kTargetsMax = 4;
+  ask(group.bookkeeping[kSuccess]);
+  for (std::size_t i = 0; i < std::min(targets_.size(), kTargetsMax); ++i) {
+    if (targets_[i].member != kNoIndex) ask(group.members[targets_[i].member]);
+  }
+}
+
+void MetricStore::Impl::Check(const Entering& push, Verdict& verdict) {
+  const PreparedPush& prepared = push.prepared;
+  CrossCheck check(*state_, prepared, verdict.group, push.mode == PushMode::kReplace, push.time);
+  ErrorList& errors = verdict.errors;
+  for (const std::string& text : prepared.errors().texts()) errors.Add([&text] { return text; });
+  errors.Count(prepared.errors().count() - prepared.errors().texts().size());
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    const PreparedFamily& family = prepared.families()[i];
+    const Member* const own =
+        targets_[i].member != kNoIndex ? &verdict.group->members[targets_[i].member] : nullptr;
+    const bool bad = check.CheckFamily(family, targets_[i].family, own, errors) > 0;
+    if (!push.checked && (bad || family.refused || family.error)) Suspect(family);
+  }
+}
+
+// Unchecked mode: what is stored all the same is looked at by scrapes until it is gone.
+void MetricStore::Impl::Suspect(const PreparedFamily& prepared) {
+  state_->FindOrAddFamily(prepared.name).suspect = true;
+  suspicion_ = ++suspicions_ever_;
+}
+
+void MetricStore::Impl::SuspectBookkeeping() {
+  state_->bookkeeping(kSuccess).suspect = true;
+  state_->bookkeeping(kFailure).suspect = true;
+  suspicion_ = ++suspicions_ever_;
+}
+
+void MetricStore::Impl::StampPush(Group& group, const Entering& push, Bookkeeping outcome) {
+  const bool fresh = group.bookkeeping[kSuccess].family == nullptr;
+  group.deadline = std::max(group.deadline, push.deadline);
+  group.last_push[outcome] = ToNanoseconds(push.received);
+  for (const Bookkeeping which : {kSuccess, kFailure}) {
+    Stamp(group, push, which, fresh || which == outcome);
+  }
+  if (fresh) state_->Schedule(group);
+}
+
+void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping which, bool stamp) {
+  const GroupingLabels& labels = push.labels;
+  Member& member = group.bookkeeping[which];
+  StoredFamily& family = state_->bookkeeping(which);
+  if (!stamp) {
+    if (member.deadline == group.deadline) return;  // without TTL: three cold cache lines saved
+    family.chunks.Renew(member.slot_ref(), group.deadline);
+    member.deadline = group.deadline;
+    return;
+  }
+  member.pushed = ToNanoseconds(push.received);
+  std::int64_t& last = group.last_push[which];
+  std::string line;
+  SlotContent content;
+  if (member.family != nullptr && group.escaped_key.empty()) {
+    line = Restamped(ChunkList::Text(member.slot_ref()), last);
+  } else {
+    const double value = BookkeepingValue(last);
+    line = BookkeepingLine(labels, which, value);
+    if (labels.needs_escaping()) {
+      FamilySet set;
+      FillBookkeeping(labels, which, value, set);
+      content.message = SharedText(SerializeFamily(set, set.families[0], Escaping::kAllowUtf8));
+    }
+  }
+  content.text = line;
+  content.type = MetricType::kGauge;
+  content.deadline = group.deadline;
+  if (member.family != nullptr) {
+    state_->ReplaceMember(group, member, std::move(content), false);
+  } else {
+    member.family = &family;
+    state_->FillMember(group, member, std::move(content), false);
+  }
+}
+
+void MetricStore::Impl::Apply(Group& group, const Entering& push) {
+  const PreparedPush& prepared = push.prepared;
+  touched_.assign(group.members.size(), 0);
+  added_.clear();
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    Target& target = targets_[i];
+    const PreparedFamily& family = prepared.families()[i];
+    if (target.member != kNoIndex) {
+      touched_[target.member] = 1;
+      ApplyFamily(group, group.members[target.member], push, family);
+    } else {
+      if (target.family == nullptr) target.family = &state_->FindOrAddFamily(family.name);
+      Member& member = added_.emplace_back();
+      member.family = target.family;
+      ApplyFamily(group, member, push, family);
+    }
+  }
+  const std::size_t capacity = group.members.capacity();
+  const bool drops =
+      push.mode == PushMode::kReplace && std::ranges::find(touched_, 0) != touched_.end();
+  if (drops) DropUntouched(group, push.time);
+  if (!added_.empty()) {
+    group.members.insert(group.members.end(), std::make_move_iterator(added_.begin()),
+                         std::make_move_iterator(added_.end()));
+    std::ranges::sort(group.members, std::less<>(), &Member::family);
+    added_.clear();
+    if (group.members.capacity() > 2 * group.members.size()) group.members.shrink_to_fit();
+  }
+  state_->AccountMembers(group, capacity);
+  LinkFollowers(group);
+  if (push.deadline != ToDeadline(kNever)) {
+    state_->calendar().File(group, push.deadline);  // if that is nearer
+  }
+  constexpr std::size_t kUsual = 1u << 14;
+  if (added_.capacity() > kUsual) decltype(added_)().swap(added_);
+  if (targets_.capacity() > kUsual) decltype(targets_)().swap(targets_);
+}
+
+void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const Entering& push,
+                                    const PreparedFamily& family) {
+  StoredFamily& stored = *member.family;
+  const bool exists = member.chunk != nullptr && member.alive(push.time);
+  if (!exists) {
+    if (member.chunk != nullptr) {
+      // Expired, not yet erased. A renewed slot must not reappear in older snapshots.
+      ++stored.members;  // so that it outlives its last member
+      state_->EmptyMember(group, member, push.time);
+      --stored.members;
+      member.chunk = nullptr;
+      member.help = {};
+    }
+    if (!stored.chunks.AnyAlive(push.time)) stored.ForgetShown();
+  }
+  if (!family.has_help) {
+    member.help = {};
+  } else if (!member.help || member.help.view() != family.help) {
+    const bool shown = stored.shown_help && stored.shown_help.view() == family.help;
+    member.help = shown ? stored.shown_help : SharedText(std::string(family.help));
+  }
+  if (family.has_samples) stored.Show(family.type, member.help);
+  member.pushed = ToNanoseconds(push.received);
+
+  SlotContent content;
+  content.text = push.prepared.text(family);
+  content.type = family.type;
+  content.deadline = push.deadline;
+  if (!exists) {
+    content.message = family.message;
+    content.error = family.error;
+    state_->FillMember(group, member, std::move(content), family.has_samples);
+    return;
+  }
+  const SlotRef slot = member.slot_ref();
+  const SlotExtra* const extra = slot.chunk->block->extra(slot.slot);
+  // Neither may what a snapshot has seen expired be renewed where it stands: a reader may be ahead.
+  const bool same = member.alive(now_) && content.type == member.type &&
+                    family.has_samples == member.has_samples &&
+                    content.deadline >= member.deadline && extra == nullptr && !family.message &&
+                    content.text == ChunkList::Text(slot);
+  if (same) {
+    if (content.deadline > member.deadline) stored.chunks.Renew(slot, content.deadline);
+    member.deadline = content.deadline;
+    return;
+  }
+  content.message = family.message;
+  content.error = family.error;
+  state_->ReplaceMember(group, member, std::move(content), family.has_samples);
+}
+
+void MetricStore::Impl::DropUntouched(Group& group, Deadline time) {
+  for (std::size_t i = 0; i < touched_.size(); ++i) {
+    if (touched_[i] != 0) continue;
+    state_->EmptyMember(group, group.members[i], time);
+    group.members[i].family = nullptr;
+    ++freed_;
+  }
+  std::erase_if(group.members, [](const Member& member) { return member.family == nullptr; });
+}
+
+// Remembers the order of this push, so that the next one finds its families without look-ups.
+void MetricStore::Impl::LinkFollowers(Group& group) {
+  std::uint32_t* link = &group.first;
+  std::uint32_t guess = group.first;
+  for (std::size_t i = 0; i < targets_.size(); ++i) {
+    const StoredFamily* const family = targets_[i].family;
+    std::vector<Member>& members = group.members;
+    if (guess >= members.size() || members[guess].family != family) {
+      const Member* const member = group.Find(family);
+      assert(member != nullptr);
+      guess = static_cast<std::uint32_t>(member - members.data());
+    }
+    *link = guess;
+    link = &members[guess].follower;
+    guess = *link;
+  }
+}
+
+}  // namespace pgw
