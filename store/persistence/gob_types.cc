@@ -22,17 +22,16 @@ constexpr std::array<WireKind, 7> kWireKinds = {{{GobKind::kArray, 3},
                                                  {GobKind::kOpaque, 1},
                                                  {GobKind::kText, 1}}};
 
-// The id in here may differ from that of the message; the message's counts.
-std::string_view ReadCommonName(GobCursor& cursor) {
-  std::string_view name;
+// A name, which is informative and may be empty, and an id, which may differ from that of the
+// message: the message's counts.
+void SkipCommonType(GobCursor& cursor) {
   for (GobFieldWalk walk(cursor, 2); walk.Next();) {
     if (walk.field() == 0) {
-      name = cursor.Bytes();
+      cursor.Bytes();
     } else {
       cursor.Signed();
     }
   }
-  return name;
 }
 
 // A name, a type id and the value with its length. Empty name: a nil value, and nothing follows.
@@ -96,7 +95,7 @@ void GobTypes::ReadBody(GobCursor& cursor, std::size_t wire_field, GobType& type
   type.kind = wire.kind;
   for (GobFieldWalk walk(cursor, wire.field_count); walk.Next();) {
     if (walk.field() == 0) {
-      type.name = ReadCommonName(cursor);
+      SkipCommonType(cursor);
     } else if (type.kind == GobKind::kStruct) {
       ReadFields(cursor, type);
     } else if (type.kind == GobKind::kMap) {

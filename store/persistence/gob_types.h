@@ -37,7 +37,6 @@ struct GobField {
 
 struct GobType {
   GobKind kind = GobKind::kNumber;
-  std::string_view name;         // informative, may be empty
   std::int64_t key = 0;          // type of a map's keys
   std::int64_t element = 0;      // type of the elements of an array, a slice or a map
   std::int64_t length = 0;       // of an array
