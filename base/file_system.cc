@@ -50,6 +50,7 @@ class PosixFile final : public File {
   PosixFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
 
   const std::string& path() const override { return path_; }
+  void NoteRenamed(std::string path) override { path_ = std::move(path); }
 
   Result<std::uint64_t> Size() const override {
     struct stat info{};
@@ -105,7 +106,7 @@ class PosixFile final : public File {
 
  private:
   const Descriptor fd_;
-  const std::string path_;
+  std::string path_;
 };
 
 class PosixLock final : public FileLock {

@@ -24,6 +24,8 @@ class File {
   virtual ~File() = default;
 
   virtual const std::string& path() const = 0;
+  // What errors call it from now on. Not beside other calls.
+  virtual void NoteRenamed(std::string path) = 0;
   virtual Result<std::uint64_t> Size() const = 0;
   // Fills `buffer` from `offset`; returns less than its size only at the end of the file.
   virtual Result<std::size_t> ReadAt(std::uint64_t offset, std::span<char> buffer) const = 0;

@@ -165,6 +165,7 @@ class ChainReader {
     finding.valid_bytes = frame.offset + frame.header.frame_bytes();
     finding.durable_bytes = std::max(finding.durable_bytes, frame.header.durable);
     finding.predecessor_durable = finding.predecessor_durable || frame.header.durable > 0;
+    finding.next_lsn = frame.header.next_lsn();
     finding.closed = frame.header.kind == FrameKind::kClose;
     if (finding.closed) return;
     finding.records += frame.header.record_count;

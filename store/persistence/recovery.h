@@ -64,6 +64,7 @@ struct JournalFinding {
   std::uint64_t records = 0;      // in them, also those that the snapshot holds
   Lsn first_lsn = 0;              // 0 without records
   Lsn last_lsn = 0;
+  Lsn next_lsn = 0;  // that a further frame would have to begin with; 0 if any would do
   // How much of it is proven to have been on the disk: by its frames, or all of it by the next
   // journal's.
   std::uint64_t durable_bytes = kJournalHeaderBytes;

@@ -120,6 +120,7 @@ Status Storage::InstallFreshJournal(Lsn lsn) {
   Result<std::shared_ptr<Journal>> fresh = CreateNext(lsn + 1, lsn + 1);
   if (!fresh) return fresh.error();
   if (Status status = files_.Rename(names_.journal_next, names_.journal); !status) return status;
+  (*fresh)->file().NoteRenamed(names_.journal);
   if (Status status = files_.Remove(names_.journal_old); !status) return status;
   if (Status status = files_.SyncFolder(names_.folder); !status) return status;
   rotation_ = Rotation::kNone;
@@ -163,6 +164,7 @@ Status Storage::Rotate() {
   }
   if (rotation_ == Rotation::kOldLasting) {
     if (Status status = files_.Rename(names_.journal_next, names_.journal); !status) return status;
+    next_journal_->file().NoteRenamed(names_.journal);
     rotation_ = Rotation::kNewRenamed;
   }
   return files_.SyncFolder(names_.folder);

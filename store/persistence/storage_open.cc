@@ -116,7 +116,7 @@ Status Storage::RepairNames() {
   const Lsn lsn = recovered_.lsn;
   // A snapshot may know more than the journals, whose ends were not yet on the disk; records must
   // not be left out inside a journal.
-  if (!current || (current->records > 0 && current->last_lsn != lsn)) {
+  if (!current || (current->frames > 0 && current->next_lsn != lsn + 1)) {
     return InstallFreshJournal(lsn);
   }
   Result<std::shared_ptr<Journal>> journal = Adopt(*current, lsn + 1);
