@@ -24,7 +24,6 @@ PACKAGES_test := $(PACKAGES_build) libgtest-dev libgmock-dev libbenchmark-dev li
 PACKAGES_bench := $(PACKAGES_test) wrk
 PACKAGES_lint := $(PACKAGES_test) clang-format-19 clang-tidy-19
 PACKAGES_images := clang-19 lld-19 llvm-19 cmake ninja-build protobuf-compiler dpkg-dev git gpgv debian-archive-keyring
-PACKAGES_riscv64 := binutils-riscv64-linux-gnu
 PACKAGES_smoke := $(PACKAGES_images) qemu-user-static python3
 PACKAGES_reproduce := $(PACKAGES_images) faketime
 PACKAGES_verify := $(PACKAGES_lint) $(PACKAGES_smoke) libclang-rt-19-dev
@@ -40,7 +39,7 @@ images: programs ## cross-compile for ARCHS (amd64 arm64 arm) and pack build/ima
 	IMAGE="$(IMAGE)" cross/pack.sh $(ARCHS)
 
 .PHONY: programs
-programs: build/deps-images $(if $(filter riscv64,$(ARCHS)),build/deps-riscv64) ## the release programs alone, to build/bin
+programs: build/deps-images ## the release programs alone, to build/bin
 	JOBS=$(JOBS) cross/build.sh $(ARCHS)
 
 .PHONY: load

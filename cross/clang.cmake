@@ -1,7 +1,7 @@
 # What the toolchain files of all architectures have in common: clang of this machine, everything
-# else from the sysroot. Expects PGW_ARCH, PGW_TARGET, CMAKE_SYSTEM_PROCESSOR; PGW_LINKER is optional.
+# else from the sysroot. Expects PGW_ARCH, PGW_TARGET, CMAKE_SYSTEM_PROCESSOR.
 set(CMAKE_SYSTEM_NAME Linux)
-list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PGW_ARCH PGW_TARGET PGW_LINKER)
+list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES PGW_ARCH PGW_TARGET)
 
 set(CMAKE_C_COMPILER clang-19)
 set(CMAKE_CXX_COMPILER clang++-19)
@@ -17,10 +17,7 @@ foreach(language C CXX)
   set(CMAKE_${language}_COMPILER_AR ${CMAKE_AR})
   set(CMAKE_${language}_COMPILER_RANLIB ${CMAKE_RANLIB})
 endforeach()
-if(NOT PGW_LINKER)
-  set(PGW_LINKER /usr/bin/ld.lld-19)
-endif()
-set(CMAKE_EXE_LINKER_FLAGS_INIT "--ld-path=${PGW_LINKER}")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "--ld-path=/usr/bin/ld.lld-19")
 
 # Libraries from the sysroot, tools from this machine.
 get_filename_component(CMAKE_SYSROOT ${CMAKE_CURRENT_LIST_DIR}/../build/sysroots/${PGW_ARCH} ABSOLUTE)

@@ -12,15 +12,15 @@ source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 
 readonly work=$root/build/reproduce
 
-# build_as <folder> <command that sets the scene…> -- builds there.
-build_as() {
-  local folder=$1
-  shift
-  say "building in ${folder#"$root"/}"
+# make_as <folder> <target> <command that sets the scene…>
+make_as() {
+  local folder=$1 target=$2
+  shift 2
+  say "make $target in ${folder#"$root"/}"
   # shellcheck disable=SC2016  # the inner shell's.
   "$@" "PGW_DOWNLOADS=$downloads" bash -c 'umask "$1"; cd "$2" && shift 2 && make "$@"' \
-    make "$mask" "$folder" images "ARCHS=${archs[*]}" "JOBS=$jobs" >"$folder.log" 2>&1 ||
-    { tail -40 "$folder.log" >&2; die "the build in $folder failed; the whole output is in $folder.log"; }
+    make "$mask" "$folder" "$target" "ARCHS=${archs[*]}" "JOBS=$jobs" >"$folder.log" 2>&1 ||
+    { tail -40 "$folder.log" >&2; die "make $target in $folder failed; the whole output is in $folder.log"; }
 }
 
 clone() {
@@ -44,7 +44,7 @@ clone "$first"
 clone "$second"
 
 mask=0022 jobs=2
-build_as "$first" env USER=alice LOGNAME=alice HOME="$scratch" LANG=C.UTF-8 TZ=UTC
+make_as "$first" images env USER=alice LOGNAME=alice HOME="$scratch" LANG=C.UTF-8 TZ=UTC
 
 as=()
 if (($(id -u) == 0)); then
@@ -53,8 +53,10 @@ if (($(id -u) == 0)); then
   as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
 fi
 mask=0077 jobs=3
-build_as "$second" "${as[@]}" faketime -f '+400d' env USER=bob LOGNAME=bob HOME=/nonexistent LANG=tr_TR.UTF-8 \
-  TZ=Pacific/Chatham NO_FAKE_STAT=1 TMPDIR=/var/tmp
+bob=(env USER=bob LOGNAME=bob HOME=/nonexistent LANG=tr_TR.UTF-8 TZ=Pacific/Chatham TMPDIR=/var/tmp)
+# Unpacked on an ordinary day: dpkg-source sets times of files, in which libfaketime interferes.
+make_as "$second" sysroots "${as[@]}" "${bob[@]}"
+make_as "$second" images "${as[@]}" faketime -f '+400d' "${bob[@]}" NO_FAKE_STAT=1
 
 shipped "$first" >"$scratch/first"
 shipped "$second" >"$scratch/second"

@@ -29,7 +29,7 @@ PF_X = 1
 # ELF machine -> (qemu's name, whether the program is position-independent)
 MACHINES = {
     62: ("x86_64", True), 183: ("aarch64", True), 40: ("arm", False), 243: ("riscv64", True),
-    21: ("ppc64le", True), 22: ("s390x", True),
+    21: ("ppc64le", False), 22: ("s390x", True),
 }
 HOST = {"x86_64": "x86_64", "aarch64": "aarch64"}.get(platform.machine(), platform.machine())
 
