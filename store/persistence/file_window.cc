@@ -25,7 +25,7 @@ Result<std::string_view> FileWindow::At(std::uint64_t offset, std::uint64_t leng
   }
   filled_ = 0;
   start_ = offset;
-  const Result<std::size_t> read = file_.ReadAt(offset, std::span(buffer_).first(wanted));
+  const Result<std::size_t> read = file_->ReadAt(offset, std::span(buffer_).first(wanted));
   if (!read) return read.error();
   filled_ = *read;
   return std::string_view(buffer_.data(), std::min<std::uint64_t>(length, filled_));

@@ -16,11 +16,11 @@ class FileWindow {
   // Bytes read at once, and so the memory used as long as nobody asks for more in one piece.
   static constexpr std::size_t kReadBytes = 256 * 1024;
 
-  FileWindow(const File& file, std::uint64_t size) : file_(file), size_(size) {}
+  FileWindow(const File& file, std::uint64_t size) : file_(&file), size_(size) {}
   // Opens a window on the whole file.
   static Result<FileWindow> On(const File& file);
 
-  const File& file() const { return file_; }
+  const File& file() const { return *file_; }
   std::uint64_t size() const { return size_; }
 
   // The bytes from `offset`, contiguous and valid until the next call; fewer than `length` only at
@@ -28,7 +28,7 @@ class FileWindow {
   Result<std::string_view> At(std::uint64_t offset, std::uint64_t length);
 
  private:
-  const File& file_;
+  const File* file_;
   std::uint64_t size_;
   std::vector<char> buffer_;
   std::uint64_t start_ = 0;  // of the buffer in the file

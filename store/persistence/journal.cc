@@ -180,7 +180,8 @@ Result<JournalReader> JournalReader::OpenDamaged(const File& file) {
   if (bytes->size() < kJournalHeaderBytes) {
     return DamageAt(file.path(), bytes->size(), "the header is cut off");
   }
-  const JournalHeader header = DecodeHeader(*bytes);
+  JournalHeader header = DecodeHeader(*bytes);
+  header.base_lsn = 1;
   return JournalReader(std::move(*window), header);
 }
 

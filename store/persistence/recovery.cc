@@ -113,13 +113,7 @@ class ChainReader {
 
   Status ReadJournal(std::size_t i) {
     Link& link = chain_[i];
-    if (link.finding->header.base_lsn > expected_) {
-      return DamageAt(
-          link.finding->path, 0,
-          "begins after record " + std::to_string(link.finding->header.base_lsn - 1) + ", but " +
-              (expected_ == 1 ? "no file holds what was before it"
-                              : "the files before it end with " + std::to_string(expected_ - 1)));
-    }
+    if (link.finding->header.base_lsn > expected_) return MissingBefore(i);
     bool gap = false;
     while (!gap) {
       const auto frame = link.reader.Next();
@@ -207,10 +201,19 @@ class ChainReader {
     if (proven && !*proven) proven = SuccessorProves(i);
     if (!proven) return proven.error();
     if (!*proven) return {};
+    return MissingBefore(i);
+  }
+
+  // Between the i-th journal and what comes before it.
+  Error MissingBefore(std::size_t i) const {
     const std::string missing = "record " + std::to_string(expected_) + " is missing";
-    if (i == 0) return DamageAt(link.finding->path, kJournalHeaderBytes, missing);
-    const JournalFinding& before = *chain_[i - 1].finding;
-    return DamageAt(before.path, before.valid_bytes, missing + "; the file ends too early");
+    if (i > 0) {
+      const JournalFinding& before = *chain_[i - 1].finding;
+      return DamageAt(before.path, before.valid_bytes, "the file ends too early, " + missing);
+    }
+    return DamageAt(chain_[i].finding->path, 0,
+                    "the file begins too late, " + missing +
+                        (findings_.snapshot ? " after the snapshot" : " and there is no snapshot"));
   }
 
   Status LookForLeftovers() {

@@ -63,8 +63,7 @@ Status Storage::CutTail(const JournalFinding& finding) {
   if (finding.torn_bytes() == 0) return {};
   const auto file = files_.Open(finding.path, FileAccess::kReadWrite);
   if (!file) return file.error();
-  if (Status status = (*file)->Truncate(finding.valid_bytes); !status) return status;
-  return (*file)->Sync();
+  return (*file)->Truncate(finding.valid_bytes);  // synced by MakeDurable
 }
 
 // What was read may come from the kernel's memory alone, and a process that saw a sync fail may
@@ -111,8 +110,6 @@ Status Storage::RepairNames() {
     if (Status status = files_.Remove(names_.journal_old); !status) return status;
     old.reset();
   }
-  if (Status status = files_.SyncFolder(names_.folder); !status) return status;
-
   const Lsn lsn = recovered_.lsn;
   // A snapshot may know more than the journals, whose ends were not yet on the disk; records must
   // not be left out inside a journal.

@@ -278,20 +278,32 @@ void History::BeforeChange(const FaultFileSystem::Call& call) {
   }
 }
 
+void History::ExamineOpening(const FaultFileSystem& files, Crash crash, std::string_view what) {
+  const std::unique_ptr<FaultFileSystem> opened = files.Clone();
+  opened->set_before_change([&](const FaultFileSystem::Call& call) {
+    const std::unique_ptr<FaultFileSystem> clone = opened->Clone();
+    clone->StopWithin(call, crash_random_.Next());
+    const bool killed = crash_random_.OneIn(3);
+    if (killed) {
+      clone->Kill();
+    } else {
+      clone->Reboot(crash_random_.Next());
+    }
+    Collector collector;
+    const auto storage = Storage::Open(*clone, kPath, RepeatableOptions(77), collector);
+    if (!storage)
+      return Complain(what, "opening after a stopped opening: " + storage.error().message);
+    const std::string complaint = Judge(Flatten(collector), killed ? crash : Crash::kPowerFailure);
+    if (!complaint.empty()) Complain(what, "after a stopped opening: " + complaint);
+  });
+  Collector ignored;
+  const auto storage = Storage::Open(*opened, kPath, RepeatableOptions(66), ignored);
+}
+
 void History::Examine(FaultFileSystem& files, Crash crash, std::string_view what) {
   ++crashes_;
   // Sometimes the opening does not get to its end.
-  if (crash_random_.OneIn(4)) {
-    files.CrashAtCall(files.calls() + 1 + crash_random_.Below(40));
-    Collector ignored;
-    const auto stopped = Storage::Open(files, kPath, RepeatableOptions(77), ignored);
-    if (crash_random_.OneIn(2) || crash == Crash::kPowerFailure) {
-      files.Reboot(crash_random_.Next());
-      crash = Crash::kPowerFailure;
-    } else {
-      files.Kill();
-    }
-  }
+  if (crash_random_.OneIn(4)) ExamineOpening(files, crash, what);
   std::vector<std::string> found;
   {
     Collector collector;

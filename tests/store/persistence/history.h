@@ -70,6 +70,8 @@ class History {
 
   void BeforeChange(const FaultFileSystem::Call& call);
   void Examine(FaultFileSystem& files, Crash crash, std::string_view what);
+  // Crashes while it is opened after a crash.
+  void ExamineOpening(const FaultFileSystem& files, Crash crash, std::string_view what);
   // The records of snapshot and journal in order.
   std::vector<std::string> Flatten(const Collector& collector);
   std::string Judge(const std::vector<std::string>& found, Crash crash) const;
