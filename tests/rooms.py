@@ -13,6 +13,7 @@ ROOMS = {
     "base": (),
     "exposition": ("base",),
     "store": ("base", "exposition"),
+    "store/persistence": ("base", "exposition", "store"),
     "ttl": ("base", "exposition", "store"),
     "server/http": ("base",),
     "server/routes": ("base", "exposition", "store", "ttl", "server/http"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Persistence files between the Go Pushgateway and us, in both directions and over two Go versions.
 
-    gob_exchange.py --tool build/dev/tests/persistence/gob_tool --peers build/peers
+    gob_exchange.py --tool build/dev/tests/store/persistence/gob_tool --peers build/peers
 
 Go is pushed to and stopped; what our reader finds in its file must be what Go had shown, in JSON, as
 text and as protobuf. From that, files of ours are made in several ways; Go starts from each, must show

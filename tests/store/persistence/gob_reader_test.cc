@@ -8,7 +8,7 @@
 
 #include "store/persistence/gob_cursor.h"
 #include "store/persistence/gob_types.h"
-#include "tests/persistence/gob_files.h"
+#include "tests/store/persistence/gob_files.h"
 
 namespace pgw {
 namespace {

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <limits>
 
-#include "tests/persistence/gob_files.h"
+#include "tests/store/persistence/gob_files.h"
 
 namespace pgw {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "exposition/protobuf_reader.h"
 #include "tests/exposition/dump.h"
-#include "tests/persistence/gob_files.h"
+#include "tests/store/persistence/gob_files.h"
 
 namespace pgw {
 namespace {
