@@ -26,7 +26,7 @@ bool IsConsistent(const FrameHeader& header, std::uint64_t offset) {
   // A record takes at least the byte of its length.
   if (header.durable > offset || header.body_bytes > kFrameBodyBytesMax ||
       header.record_count > header.body_bytes || header.first_lsn == 0 ||
-      header.next_lsn() < header.first_lsn) {
+      header.first_lsn > kLsnMax || header.next_lsn() > kLsnMax) {
     return false;
   }
   switch (header.kind) {

@@ -20,6 +20,8 @@ namespace pgw::persistence {
 
 // Log sequence number: the place of a record in the order of all. The first is 1.
 using Lsn = std::uint64_t;
+// Never reached; a file that says so is damaged.
+inline constexpr Lsn kLsnMax = Lsn{1} << 62;
 
 inline constexpr std::uint32_t kFrameMarker = 0x464a4750;  // "PGJF"
 inline constexpr std::size_t kFrameHeaderBytes = 40;

@@ -168,7 +168,9 @@ Result<JournalReader> JournalReader::Open(const File& file) {
     return DamageAt(file.path(), kChecksumAt, "the header does not match its checksum");
   }
   const JournalHeader header = DecodeHeader(*bytes);
-  if (header.base_lsn == 0) return DamageAt(file.path(), kBaseLsnAt, "there is no record 0");
+  if (header.base_lsn == 0 || header.base_lsn > kLsnMax) {
+    return DamageAt(file.path(), kBaseLsnAt, "there is no such record");
+  }
   return JournalReader(std::move(*window), header);
 }
 

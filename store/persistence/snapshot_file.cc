@@ -242,6 +242,7 @@ Result<SnapshotReader> SnapshotReader::Open(const File& file) {
     return DamageAt(file.path(), kChecksumAt, "the header does not match its checksum");
   }
   const SnapshotHeader header = DecodeHeader(*bytes);
+  if (header.lsn >= kLsnMax) return DamageAt(file.path(), kLsnAt, "there is no such record");
   const std::uint32_t meta_bytes = Load32(bytes->data() + kMetaBytesAt);
   const std::uint32_t meta_checksum = Load32(bytes->data() + kMetaChecksumAt);
   const auto meta = ReadMeta(*window, ChecksumSeeds(header.id), meta_bytes, meta_checksum);
@@ -306,12 +307,16 @@ Result<SnapshotSalvager> SnapshotSalvager::Open(const File& file) {
     const auto bytes = window->At(window->size() - kSnapshotFooterBytes, kSnapshotFooterBytes);
     if (!bytes) return bytes.error();
     footer = DecodeFooter(*bytes);
-    if (footer && footer->bytes != window->size()) footer.reset();
+    if (footer && (footer->bytes != window->size() || footer->header.lsn >= kLsnMax)) {
+      footer.reset();
+    }
   }
   const Result<std::string_view> bytes = window->At(0, kSnapshotHeaderBytes);
   if (!bytes) return bytes.error();
   const bool whole = bytes->size() == kSnapshotHeaderBytes;
-  const bool header_holds = whole && Load32(bytes->data() + kChecksumAt) == HeaderChecksum(*bytes);
+  const bool header_holds = whole &&
+                            Load32(bytes->data() + kChecksumAt) == HeaderChecksum(*bytes) &&
+                            DecodeHeader(*bytes).lsn < kLsnMax;
   if (!header_holds && !footer) {
     return DamageAt(file.path(), 0, "neither the header nor the footer can be read");
   }
