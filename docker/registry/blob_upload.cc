@@ -37,13 +37,16 @@ class BlobUpload {
     if (!mounted) return mounted.error();
     if (*mounted) return BlobOutcome::kMounted;
     for (int attempt = 1;; ++attempt) {
-      const std::uint64_t before = offset_;
       Status status = SendPieces();
       if (status) status = Finish();
       if (status) return BlobOutcome::kUploaded;
       if (status.error().code != Code::kUnavailable) return status.error();
-      // What has brought us on does not count as an attempt.
-      if (offset_ > before) attempt = 1;
+      // What has brought us further than ever does not count as an attempt. A registry that loses
+      // what it took sends us back to the beginning, where every piece looks like progress.
+      if (offset_ > furthest_) {
+        furthest_ = offset_;
+        attempt = 1;
+      }
       if (!client_.WaitBefore(attempt)) return status.error();
       const Result<bool> done = Resume();
       if (!done) return done.error();
@@ -202,7 +205,8 @@ class BlobUpload {
   const OpenBlob& open_;
   const BlobUploadOptions options_;
   std::optional<Url> location_;
-  std::uint64_t offset_ = 0;  // how much the registry has
+  std::uint64_t offset_ = 0;    // how much the registry has
+  std::uint64_t furthest_ = 0;  // the largest `offset_` of all uploads begun
   std::unique_ptr<ByteSource> source_;
   std::uint64_t source_offset_ = 0;
   std::string piece_;

@@ -203,6 +203,7 @@ std::optional<FakeRegistry::Response> FakeRegistry::AnswerUpload(const Request& 
     uploads_[fresh] = "";
     return Accepted(fresh);
   }
+  if (options_.forgets_when_asked && request.method() != http::verb::patch) uploads_.erase(id);
   if (!uploads_.contains(id)) return Make(404);
   std::string& upload = uploads_[id];
   if (request.method() == http::verb::patch) {

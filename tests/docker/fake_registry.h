@@ -20,12 +20,13 @@ class FakeRegistry {
  public:
   enum class Login { kNone, kBasic, kBearer };
   struct Options {
-    Login login = Login::kNone;      // user "alice", password "secret"; the token is "sesame"
-    int broken_pieces = 0;           // so many PATCH requests are half stored, and not answered
-    int forgotten_uploads = 0;       // so many PATCH requests find their upload gone
-    int busy_answers = 0;            // so many requests are answered with 503
-    int unanswered_puts = 0;         // so many uploads are finished, but not answered
-    std::string uploads_go_to = {};  // another origin, in front of upload locations
+    Login login = Login::kNone;       // user "alice", password "secret"; the token is "sesame"
+    int broken_pieces = 0;            // so many PATCH requests are half stored, and not answered
+    int forgotten_uploads = 0;        // so many PATCH requests find their upload gone
+    bool forgets_when_asked = false;  // pieces are taken, and then their upload is gone, for ever
+    int busy_answers = 0;             // so many requests are answered with 503
+    int unanswered_puts = 0;          // so many uploads are finished, but not answered
+    std::string uploads_go_to = {};   // another origin, in front of upload locations
     std::string everything_goes_to = {};  // HEAD requests are redirected to this origin
     bool redirects_in_circles = false;
     std::string realm = {};        // of tokens; its own by default

@@ -124,6 +124,18 @@ TEST_F(PushTest, BeginsAgainWhereTheUploadIsForgotten) {
   ExpectComplete(registry, Push(registry));
 }
 
+TEST_F(PushTest, GivesUpWhereUploadsAreForgottenForEver) {
+  const FakeRegistry registry({.forgets_when_asked = true});
+  const Result<Digest> pushed = Push(registry);
+  ASSERT_FALSE(pushed);
+  EXPECT_THAT(pushed.error().message, HasSubstr("finishing its upload: HTTP 404"));
+  // Four times the same blob, whatever number of pieces it has.
+  EXPECT_EQ(registry.Count("POST", ""), 4u);
+  EXPECT_EQ(registry.Count("PUT", ""), 4u);
+  EXPECT_GT(registry.Count("PATCH", ""), 4u);
+  EXPECT_EQ(pauses_.size(), 3u);
+}
+
 TEST_F(PushTest, SeesThatAnUnansweredUploadIsDone) {
   const FakeRegistry registry({.unanswered_puts = 1});
   ExpectComplete(registry, Push(registry));
