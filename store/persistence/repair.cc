@@ -50,10 +50,10 @@ class Repairer {
     return Finish();
   }
 
-  void Say(std::string line) { report_.text += line + "\n"; }
-  void SayDropped(std::string line) {
+  void Say(const std::string& line) { report_.text += line + "\n"; }
+  void SayDropped(const std::string& line) {
     report_.complete = false;
-    Say(std::move(line));
+    Say(line);
   }
 
   Result<FileId> NewId() { return options_.random_id(); }

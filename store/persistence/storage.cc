@@ -173,7 +173,7 @@ Status Storage::Rotate() {
 Status Storage::SwitchJournals() {
   const MutexLock lock(mutex_);
   // What failed to be written there must not come back beside what is written here instead.
-  const Status restored = journal_->RestoreTail();
+  Status restored = journal_->RestoreTail();
   // A journal that has failed is replaced when a snapshot is committed.
   if (journal_->failure()) {
     NoteFailed(*journal_->failure());

@@ -103,8 +103,7 @@ Status Storage::RepairNames() {
   std::optional<JournalFinding> current = recovered_.journal;
   if (old && !current) {
     if (Status status = files_.Rename(names_.journal_old, names_.journal); !status) return status;
-    current = std::move(old);
-    old.reset();
+    current = std::exchange(old, std::nullopt);
     current->path = names_.journal;
   } else if (old && old->last_lsn <= covered) {
     if (Status status = files_.Remove(names_.journal_old); !status) return status;

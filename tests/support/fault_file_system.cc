@@ -21,7 +21,8 @@ void Overwrite(std::string& content, std::uint64_t offset, std::string_view byte
 void CopySector(const std::string& from, std::size_t sector, std::string& to) {
   const std::size_t start = sector * kSectorBytes;
   if (to.size() < start + kSectorBytes) to.resize(start + kSectorBytes, '\0');
-  for (std::size_t i = start; i < start + kSectorBytes; ++i) to[i] = i < from.size() ? from[i] : 0;
+  for (std::size_t i = start; i < start + kSectorBytes; ++i)
+    to[i] = i < from.size() ? from[i] : '\0';
 }
 
 }  // namespace
@@ -308,7 +309,9 @@ void FaultFileSystem::Put(const std::string& path, std::string bytes) {
 void FaultFileSystem::FlipBit(const std::string& path, std::uint64_t bit) {
   Inode* const inode = Find(path);
   for (std::string* const content : {&inode->cache, &inode->disk, &inode->cache_before}) {
-    if (bit / 8 < content->size()) (*content)[bit / 8] ^= static_cast<char>(1U << (bit % 8));
+    if (bit / 8 >= content->size()) continue;
+    char& byte = (*content)[bit / 8];
+    byte = static_cast<char>(static_cast<unsigned char>(byte) ^ (1U << (bit % 8)));
   }
 }
 

@@ -66,9 +66,12 @@ std::string History::Run() {
 }
 
 void History::Step() {
-  if (trouble_left_ > 0 && --trouble_left_ == 0) {
-    files_->Heal();
-    journal_of_steps_ += " heal";
+  if (trouble_left_ > 0) {
+    --trouble_left_;
+    if (trouble_left_ == 0) {
+      files_->Heal();
+      journal_of_steps_ += " heal";
+    }
   }
   switch (random_.Below(options_.disk_trouble ? 20 : 18)) {
     case 0:
