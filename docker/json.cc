@@ -1,8 +1,13 @@
 #include "docker/json.h"
 
 #include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
+#include <set>
+#include <vector>
 // Boost.JSON itself, compiled here: no library to find for each architecture.
 #include <boost/json/src.hpp>
+
+#include "docker/printable.h"
 
 namespace pgw::image {
 namespace {
@@ -16,6 +21,97 @@ Error ErrorAt(std::string_view text, std::size_t offset, std::string_view what) 
   const std::size_t column = before.size() - (start == std::string_view::npos ? 0 : start + 1) + 1;
   return InvalidArgument("JSON, line " + std::to_string(line) + ", column " +
                          std::to_string(column) + ": " + std::string(what));
+}
+
+// Listens to a parser and stops it at a member that its object has already. The document itself is
+// made by another run: Boost keeps the last of such members without a word.
+class MemberWatch {
+ public:
+  static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
+  static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
+  static constexpr std::size_t max_key_size = static_cast<std::size_t>(-1);
+  static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
+  using Code = boost::system::error_code;
+  using View = json::string_view;
+
+  // layers[0].files[1].to; "" while all is well.
+  const std::string& repeated() const { return repeated_; }
+
+  bool on_document_begin(Code&) { return true; }
+  bool on_document_end(Code&) { return true; }
+  bool on_object_begin(Code&) { return Enter(true); }
+  bool on_object_end(std::size_t, Code&) { return Leave(); }
+  bool on_array_begin(Code&) { return Enter(false); }
+  bool on_array_end(std::size_t, Code&) { return Leave(); }
+  bool on_key_part(View part, std::size_t, Code&) {
+    key_.append(part.data(), part.size());
+    return true;
+  }
+  bool on_key(View part, std::size_t, Code& error) {
+    Level& level = levels_.back();
+    level.key = std::move(key_.append(part.data(), part.size()));
+    key_.clear();
+    if (level.keys.insert(level.key).second) return true;
+    repeated_ = Path();
+    error = json::error::syntax;
+    return false;
+  }
+  bool on_string_part(View, std::size_t, Code&) { return true; }
+  bool on_string(View, std::size_t, Code&) { return Next(); }
+  bool on_number_part(View, Code&) { return true; }
+  bool on_int64(std::int64_t, View, Code&) { return Next(); }
+  bool on_uint64(std::uint64_t, View, Code&) { return Next(); }
+  bool on_double(double, View, Code&) { return Next(); }
+  bool on_bool(bool, Code&) { return Next(); }
+  bool on_null(Code&) { return Next(); }
+  bool on_comment_part(View, Code&) { return true; }
+  bool on_comment(View, Code&) { return true; }
+
+ private:
+  struct Level {
+    bool is_object;
+    std::string key;        // of the member that is being read
+    std::size_t index = 0;  // of the element that is being read
+    std::set<std::string> keys = {};
+  };
+
+  bool Enter(bool is_object) {
+    levels_.push_back({is_object, ""});
+    return true;
+  }
+  bool Leave() {
+    levels_.pop_back();
+    return Next();
+  }
+  // A value has ended.
+  bool Next() {
+    if (!levels_.empty()) ++levels_.back().index;
+    return true;
+  }
+  std::string Path() const {
+    std::string path;
+    for (const Level& level : levels_) {
+      if (level.is_object) {
+        path.append(path.empty() ? "" : ".").append(level.key);
+      } else {
+        path.append("[").append(std::to_string(level.index)).append("]");
+      }
+    }
+    return path;
+  }
+
+  std::vector<Level> levels_;
+  std::string key_;
+  std::string repeated_;
+};
+
+Status CheckMembersOnce(std::string_view text, const json::parse_options& options) {
+  json::basic_parser<MemberWatch> parser(options);
+  boost::system::error_code error;
+  const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
+  const std::string& repeated = parser.handler().repeated();
+  if (repeated.empty()) return {};
+  return ErrorAt(text, read, Printable(repeated) + ": is there twice");
 }
 
 void Indent(std::string& out, std::size_t depth) {
@@ -83,6 +179,7 @@ Result<Json> ParseJson(std::string_view text, JsonLimits limits) {
   if (!error && read < text.size()) return ErrorAt(text, read, "more than one value");
   if (!error) parser.finish(error);
   if (error) return ErrorAt(text, read, error.message());
+  if (Status status = CheckMembersOnce(text, options); !status) return status.error();
   return Result<Json>(parser.release());
 }
 

@@ -58,10 +58,6 @@ int Print(const std::string& text) {
 
 Result<Variables> ReadVariables(const ParsedCommand& command) {
   Variables variables;
-  // The one variable of the environment: reproducible builds agree on it.
-  if (const char* const epoch = std::getenv("SOURCE_DATE_EPOCH")) {
-    variables["SOURCE_DATE_EPOCH"] = epoch;
-  }
   const auto found = command.options.find("--set");
   if (found == command.options.end()) return variables;
   for (const std::string& text : found->second) {
@@ -80,6 +76,10 @@ Result<Description> LoadDescription(const ParsedCommand& command) {
   if (!variables) return variables.error();
   DescriptionInputs inputs;
   inputs.set = std::move(*variables);
+  // The one variable of the environment: reproducible builds agree on it.
+  if (const char* const epoch = std::getenv("SOURCE_DATE_EPOCH")) {
+    inputs.environment["SOURCE_DATE_EPOCH"] = epoch;
+  }
   if (const auto platforms = command.options.find("--platform");
       platforms != command.options.end()) {
     inputs.platforms = platforms->second;

@@ -1,6 +1,7 @@
 #include "docker/pack/description.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <set>
@@ -16,6 +17,8 @@ namespace {
 // The last second of 9999: RFC 3339 has four digits for a year.
 constexpr std::int64_t kCreatedMax = 253402300799;
 constexpr std::int64_t kIdMax = 4294967294;
+constexpr std::array<std::string_view, 5> kOwnVariables{"CREATED", "HERE", "OS", "ARCHITECTURE",
+                                                        "VARIANT"};
 
 std::string_view PathFault(std::string_view path) {
   if (!path.starts_with('/')) return "expected an absolute path";
@@ -309,13 +312,45 @@ Status SelectPlatforms(const std::vector<std::string>& wanted, Json& document) {
   return {};
 }
 
+void CollectNames(const Json& value, std::set<std::string, std::less<>>& names) {
+  if (const JsonObject* const object = value.if_object()) {
+    for (const auto& [key, member] : *object) CollectNames(member, names);
+  } else if (const JsonArray* const array = value.if_array()) {
+    for (const Json& element : *array) CollectNames(element, names);
+  } else if (const boost::json::string* const text = value.if_string()) {
+    CollectVariables({text->data(), text->size()}, names);
+  }
+}
+
+// A misspelt --set would leave the default in place without a word. Platforms that are not asked
+// for count as well, so that one command line does for all of them.
+Status CheckSet(const Json& document, const Variables& set) {
+  std::set<std::string, std::less<>> names;
+  CollectNames(document, names);
+  const Json* const defaults = FindMember(document, "defaults");
+  if (defaults != nullptr && defaults->is_object()) {
+    for (const auto& [key, value] : defaults->get_object()) names.emplace(key.data(), key.size());
+  }
+  for (const auto& [name, value] : set) {
+    if (std::ranges::find(kOwnVariables, name) != kOwnVariables.end()) {
+      return InvalidArgument("--set " + name + ": the packer gives it its value");
+    }
+    if (!names.contains(name)) {
+      return InvalidArgument("--set " + name + ": no text uses it, and it has no default");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Description> ParseDescription(std::string_view text, const DescriptionInputs& inputs) {
   Result<Json> document = ParseJson(text);
   if (!document) return document.error();
+  if (Status status = CheckSet(*document, inputs.set); !status) return status.error();
   if (Status status = SelectPlatforms(inputs.platforms, *document); !status) return status.error();
   Variables variables = inputs.set;
+  variables.insert(inputs.environment.begin(), inputs.environment.end());
   variables["HERE"] = inputs.here;
   return DescriptionReader(*document, std::move(variables)).Read();
 }

@@ -71,7 +71,10 @@ struct Description {
 
 struct DescriptionInputs {
   std::string here = {};  // the folder that the document lies in: ${HERE}
-  Variables set = {};     // what the command line says; wins over the document's defaults
+  // What the command line says; wins over the environment, and that over the document's defaults.
+  // Each must be of use.
+  Variables set = {};
+  Variables environment = {};
   // os/architecture[/variant]; if not empty, the image is for these alone. Those that the document
   // has keep what it says of them.
   std::vector<std::string> platforms = {};

@@ -102,12 +102,11 @@ std::string FirstLibrary(const Reader& reader, const Segment& dynamic,
 
 }  // namespace
 
-bool IsElf(std::string_view file) {
-  return file.starts_with(std::string_view(ELFMAG, SELFMAG)) && file.size() > EI_NIDENT;
-}
+bool IsElf(std::string_view file) { return file.starts_with(std::string_view(ELFMAG, SELFMAG)); }
 
 Result<ElfInfo> ReadElf(std::string_view file) {
   if (!IsElf(file)) return InvalidArgument("not an ELF file");
+  if (file.size() < EI_NIDENT) return InvalidArgument("an ELF file that is cut off");
   const auto elf_class = static_cast<unsigned char>(file[EI_CLASS]);
   const auto data = static_cast<unsigned char>(file[EI_DATA]);
   if ((elf_class != ELFCLASS32 && elf_class != ELFCLASS64) ||
@@ -119,9 +118,10 @@ Result<ElfInfo> ReadElf(std::string_view file) {
   const auto type = reader.Number(16, 2);
   const auto machine = reader.Number(18, 2);
   const auto headers = reader.Word(wide ? 32 : 28);
+  const auto flags = reader.Number(wide ? 48 : 36, 4);
   const auto header_size = reader.Number(wide ? 54 : 42, 2);
   const auto header_count = reader.Number(wide ? 56 : 44, 2);
-  if (!type || !machine || !headers || !header_size || !header_count) {
+  if (!type || !machine || !headers || !flags || !header_size || !header_count) {
     return InvalidArgument("an ELF file that is cut off");
   }
   if (*type != ET_EXEC && *type != ET_DYN) return InvalidArgument("an ELF file that is no program");
@@ -134,6 +134,10 @@ Result<ElfInfo> ReadElf(std::string_view file) {
     if (known.number == *machine && known.elf_class == elf_class && known.data == data) {
       info.architecture = known.architecture;
     }
+  }
+  if (info.architecture == "arm") {
+    info.is_eabi5 = (*flags & EF_ARM_EABIMASK) == EF_ARM_EABI_VER5;
+    info.is_hard_float = (*flags & EF_ARM_ABI_FLOAT_HARD) != 0;
   }
   std::optional<Segment> dynamic;
   std::vector<Segment> loads;
@@ -152,6 +156,7 @@ Result<ElfInfo> ReadElf(std::string_view file) {
     }
     if (segment->type == PT_DYNAMIC) dynamic = *segment;
   }
+  if (loads.empty()) return InvalidArgument("an ELF file with nothing to load");
   if (dynamic) info.library = FirstLibrary(reader, *dynamic, loads);
   return info;
 }

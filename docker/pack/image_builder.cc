@@ -7,6 +7,7 @@
 #include "docker/file.h"
 #include "docker/pack/layer_tar.h"
 #include "docker/pack/packages.h"
+#include "docker/pack/programs.h"
 #include "docker/pack/statements.h"
 
 namespace pgw::image {
@@ -31,6 +32,9 @@ class PlatformBuilder {
     part_.image.os = platform_.os;
     part_.image.architecture = platform_.architecture;
     part_.image.variant = platform_.variant;
+    // Before the layers: what is wrong with a program is said of the member that runs it.
+    if (Status status = CheckPrograms(platform_, description_.config); !status)
+      return status.error();
     for (const Layer& layer : platform_.layers) {
       if (Status status = AddLayer(layer); !status) return status.error();
     }

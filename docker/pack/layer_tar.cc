@@ -3,14 +3,10 @@
 #include <map>
 
 #include "docker/archive/tar_writer.h"
-#include "docker/file.h"
-#include "docker/pack/elf.h"
-#include "docker/printable.h"
+#include "docker/pack/programs.h"
 
 namespace pgw::image {
 namespace {
-
-constexpr std::uint64_t kFileBytesMax = 1u << 30;
 
 // By path without the directories' final slash.
 using EntryMap = std::map<std::string, LayerEntry>;
@@ -36,30 +32,10 @@ void AddParents(const Platform& platform, EntryMap& entries) {
   entries.merge(parents);
 }
 
-Status CheckElf(const Platform& platform, const LayerEntry& entry, std::string_view content) {
-  if (!IsElf(content)) return {};
-  const std::string where = entry.origin + ": " + entry.from + ": ";
-  const Result<ElfInfo> info = ReadElf(content);
-  if (!info) return InvalidArgument(where + info.error().message);
-  if (info->architecture != platform.architecture) {
-    const std::string found = info->architecture.empty()
-                                  ? "ELF machine " + std::to_string(info->machine)
-                                  : info->architecture;
-    return InvalidArgument(where + "a program for " + found + " in the image for " +
-                           platform.name());
-  }
-  if (info->is_static() || entry.may_be_dynamic) return {};
-  const std::string needs = info->interpreter.empty()
-                                ? "the library " + Printable(info->library)
-                                : "the interpreter " + Printable(info->interpreter);
-  return InvalidArgument(where + "not statically linked, needs " + needs);
-}
-
 Result<std::string> ReadContent(const Platform& platform, const LayerEntry& entry) {
   if (entry.type != TarType::kFile) return std::string();
-  Result<std::string> content = ReadFile(entry.from, kFileBytesMax);
-  if (!content)
-    return Error{content.error().code, entry.origin + ".from: " + content.error().message};
+  Result<std::string> content = ReadEntryFile(entry);
+  if (!content) return content;
   if (Status status = CheckElf(platform, entry, *content); !status) return status.error();
   return content;
 }

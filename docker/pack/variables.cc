@@ -12,6 +12,16 @@ bool IsVariableName(std::string_view name) {
          std::ranges::all_of(name, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
 }
 
+void CollectVariables(std::string_view text, std::set<std::string, std::less<>>& names) {
+  for (std::size_t start = text.find("${"); start != std::string_view::npos;
+       start = text.find("${", start + 2)) {
+    if (start > 0 && text[start - 1] == '$') continue;
+    const std::size_t end = text.find('}', start);
+    if (end == std::string_view::npos) return;
+    names.emplace(text.substr(start + 2, end - start - 2));
+  }
+}
+
 Result<std::string> Substitute(std::string_view text, const Variables& variables) {
   std::string out;
   while (true) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -14,6 +15,9 @@ using Variables = std::map<std::string, std::string, std::less<>>;
 
 // A letter or _, then letters, digits and _.
 bool IsVariableName(std::string_view name);
+
+// The names in all ${NAME} of `text`; faults are Substitute()'s to find.
+void CollectVariables(std::string_view text, std::set<std::string, std::less<>>& names);
 
 // Replaces each ${NAME}; $${ stands for ${ itself. Values are not looked through again.
 // kInvalidArgument for a name without a value and for a ${ that is not closed.

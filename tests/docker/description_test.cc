@@ -144,6 +144,12 @@ constexpr Fault kFaults[] = {
     {"\"arm64\"", "\"amd64\"", "platforms[1]: linux/amd64 is already there"},
     {"\"linux\", \"architecture\": \"arm64\"", "\"Linux\", \"architecture\": \"arm64\"",
      "platforms[1].os: expected a word such as linux, amd64 or v7"},
+    {"\"name\"", "\"version\": \"0\", \"name\"",
+     "JSON, line 3, column 13: version: is there twice"},
+    {"\"Retries\"", "\"Interv\\u0061l\": \"1s\", \"Retries\"",
+     "JSON, line 16, column 106: config.Healthcheck.Interval: is there twice"},
+    {"\"from\"", "\"to\": \"/x\", \"from\"",
+     "JSON, line 21, column 61: layers[0].files[0].to: is there twice"},
     {"{\n", "[\n", "JSON, line 2, column 11: syntax error"},
 };
 
@@ -154,6 +160,32 @@ TEST(DescriptionTest, NamesTheFieldThatIsWrong) {
     ASSERT_FALSE(description) << fault.error;
     EXPECT_EQ(description.error().message, fault.error);
   }
+}
+
+TEST(DescriptionTest, RefusesToSetWhatNothingUses) {
+  const auto error = [](const char* name, const std::string& text = SampleImage::Text()) {
+    const DescriptionInputs inputs{
+        .here = ".", .set = {{"VERSION", "1"}, {name, "x"}}, .platforms = {"linux/amd64"}};
+    const auto description = ParseDescription(text, inputs);
+    return description ? "" : description.error().message;
+  };
+  EXPECT_EQ(error("VERISON"), "--set VERISON: no text uses it, and it has no default");
+  EXPECT_EQ(error("HERE"), "--set HERE: the packer gives it its value");
+  EXPECT_EQ(error("ARCHITECTURE"), "--set ARCHITECTURE: the packer gives it its value");
+  // $${NAME} is no use of NAME.
+  EXPECT_NE(error("NAME", SampleImage::TextWith("PATH=/bin", "PATH=$${NAME}")), "");
+  EXPECT_EQ(
+      error("OTHER", SampleImage::TextWith("\"name\"", R"("defaults": {"OTHER": ""}, "name")")),
+      "");
+  // Of a platform that is not asked for.
+  EXPECT_EQ(error("FOLDER",
+                  SampleImage::TextWith(
+                      R"("variant": "v7")",
+                      R"("variant": "v7", "layers": [{"directories": [{"path": "/${FOLDER}"}]}])")),
+            "");
+  EXPECT_TRUE(ParseDescription(
+      SampleImage::Text(),
+      {.here = ".", .set = {{"VERSION", "1"}}, .environment = {{"SOURCE_DATE_EPOCH", "1"}}}));
 }
 
 std::string BuildError(const SampleImage& sample, const std::string& text = SampleImage::Text()) {
@@ -189,7 +221,8 @@ TEST(BuildErrorTest, RefusesProgramThatIsNotStatic) {
   sample.folder().Write("arm64/program", testing::MakeElf("arm64", {.library = "libz.so.1"}));
   EXPECT_EQ(BuildError(sample),
             "layers[1].files[0]: " + path + ": not statically linked, needs the library libz.so.1");
-  const auto text = SampleImage::TextWith("\"mode\": \"0755\"", "\"static\": false");
+  const auto text =
+      SampleImage::TextWith("\"mode\": \"0755\"", "\"mode\": \"0755\", \"static\": false");
   EXPECT_TRUE(BuildImage(*sample.Parse(text)));
 }
 

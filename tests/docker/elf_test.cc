@@ -41,6 +41,23 @@ TEST(ElfTest, RefusesObjectsAndCores) {
   EXPECT_FALSE(ReadElf("#!/bin/sh\n"));
 }
 
+TEST(ElfTest, JudgesStumpsAsElf) {
+  const std::string whole = MakeElf("amd64");
+  for (std::size_t size = 4; size <= 64; ++size) {
+    const std::string_view stump = std::string_view(whole).substr(0, size);
+    EXPECT_TRUE(IsElf(stump));
+    EXPECT_FALSE(ReadElf(stump)) << size;
+  }
+  EXPECT_FALSE(IsElf(std::string_view(whole).substr(0, 3)));
+}
+
+TEST(ElfTest, ReadsTheAbiOfArm) {
+  EXPECT_TRUE(ReadElf(MakeElf("arm"))->is_eabi5);
+  EXPECT_TRUE(ReadElf(MakeElf("arm"))->is_hard_float);
+  EXPECT_FALSE(ReadElf(MakeElf("arm", {.flags = 0x05000200}))->is_hard_float);
+  EXPECT_FALSE(ReadElf(MakeElf("arm", {.flags = 0x04000400}))->is_eabi5);
+}
+
 TEST(ElfTest, RefusesEveryFileThatIsCutOff) {
   for (const char* const architecture : {"amd64", "arm", "s390x"}) {
     const std::string whole = MakeElf(architecture, {.library = "libm.so"});

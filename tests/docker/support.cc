@@ -83,7 +83,7 @@ std::string MakeElf(std::string_view architecture, const ElfOptions& options) {
   writer.Word(header_size);  // entry
   writer.Word(header_size);  // program headers
   writer.Word(0);
-  writer.Number(0, 4);
+  writer.Number(options.flags.value_or(architecture == "arm" ? 0x05000400 : 0), 4);
   writer.Number(header_size, 2);
   writer.Number(segment_size, 2);
   writer.Number(segments, 2);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,9 +16,10 @@ namespace pgw::image::testing {
 inline constexpr std::int64_t kCreated = 1661335475;
 
 struct ElfOptions {
-  std::string interpreter = {};  // PT_INTERP
-  std::string library = {};      // DT_NEEDED
-  std::uint16_t type = 2;        // ET_EXEC
+  std::string interpreter = {};             // PT_INTERP
+  std::string library = {};                 // DT_NEEDED
+  std::uint16_t type = 2;                   // ET_EXEC
+  std::optional<std::uint32_t> flags = {};  // for arm, EABI5 with hard float if nothing is said
 };
 
 // A whole ELF file for "amd64", "arm64", "arm", "riscv64" or "s390x" (big-endian).
