@@ -2,7 +2,7 @@
 """The speed and memory of the real program beside its peers, in one run.
 
     compare.py --ours build/release/server/pushgateway --empty build/release/bench/http_empty_server
-               --peers build/peers [--seconds 4] [--json FILE]
+               --peers build/peers [--seconds 2] [--json FILE]
 
 Peers: Debian's Go Pushgateway, an empty handler on our HTTP engine, nginx serving a file of the same
 bytes with sendfile off. The load comes from wrk and from sockets, all on 127.0.0.1. Prints a table in
@@ -32,7 +32,7 @@ import peers  # noqa: E402
 SERIES_PER_GROUP = 10
 PUSH_GROUPS = (100, 1_000, 10_000, 100_000)
 SCRAPE_GROUPS = 10_000
-PUSH_ROUNDS = 7
+PUSH_ROUNDS = 15
 CONNECTIONS = 16
 SCRAPES = 15
 K0S_PUSHES = 400
@@ -318,7 +318,7 @@ def main() -> int:
     parser.add_argument("--ours", required=True, type=os.path.abspath)
     parser.add_argument("--empty", required=True, type=os.path.abspath)
     parser.add_argument("--peers", required=True, type=pathlib.Path)
-    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     result = measure(options)
