@@ -1,5 +1,6 @@
 // pgw-pack: packs container images without a container engine.
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -50,10 +51,18 @@ const std::vector<CommandSpec>& Commands() {
   return kCommands;
 }
 
-int Print(const std::string& text) {
-  const bool good =
-      std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-  return good ? 0 : 1;
+// 0, or why nobody can read it.
+Result<int> Print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    return SystemError("standard output", errno);
+  }
+  return 0;
+}
+
+int ExitCode(const Result<int>& code) {
+  if (code) return *code;
+  std::fprintf(stderr, "pgw-pack: error: %s\n", code.error().message.c_str());
+  return 1;
 }
 
 Result<Variables> ReadVariables(const ParsedCommand& command) {
@@ -148,7 +157,7 @@ Result<int> Push(const ParsedCommand& command) {
   options.credentials = CredentialsPlace::FromEnvironment();
   RegistryClient client(*reference, command.Value("--mount-from"), std::move(options));
   PushOptions push;
-  push.progress = [](std::string_view line) { (void)Print(std::string(line) + "\n"); };
+  push.progress = [](std::string_view line) { (void)Print(std::string(line) + "\n").has_value(); };
   const Result<Digest> digest = PushLayout(**store, client, push);
   if (!digest)
     return Error{digest.error().code, command.operands[0] + ": " + digest.error().message};
@@ -173,18 +182,15 @@ Result<int> Run(const ParsedCommand& command) {
 
 int Main(const std::vector<std::string>& arguments) {
   if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h"))
-    return Print(Help());
+    return ExitCode(Print(Help()));
   const Result<ParsedCommand> command = ParseCommand(Commands(), arguments);
   if (!command) {
     std::fprintf(stderr, "pgw-pack: error: %s; try pgw-pack --help\n",
                  command.error().message.c_str());
     return 1;
   }
-  if (command->help) return Print(DescribeCommand(*command->command));
-  const Result<int> code = Run(*command);
-  if (code) return *code;
-  std::fprintf(stderr, "pgw-pack: error: %s\n", code.error().message.c_str());
-  return 1;
+  if (command->help) return ExitCode(Print(DescribeCommand(*command->command)));
+  return ExitCode(Run(*command));
 }
 
 }  // namespace

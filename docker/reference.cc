@@ -77,7 +77,7 @@ Result<Reference> ParseName(std::string_view text) {
   if (slash == std::string_view::npos || !IsRegistry(text.substr(0, slash))) {
     return InvalidArgument("\"" + std::string(text) +
                            "\" names no registry; expected registry/repository, such as "
-                           "quay.io/k0sproject/pushgateway-ttl");
+                           "registry.example/team/pushgateway-ttl");
   }
   if (!IsRepository(text.substr(slash + 1))) {
     return InvalidArgument("\"" + std::string(text.substr(slash + 1)) +

@@ -10,7 +10,7 @@ namespace pgw::image {
 
 struct Reference {
   std::string registry;    // host, host:port, [v6]:port
-  std::string repository;  // k0sproject/pushgateway-ttl
+  std::string repository;  // team/pushgateway-ttl
   std::string tag;
 
   std::string name() const { return registry + "/" + repository; }

@@ -162,13 +162,49 @@ std::string ReadWord(const Field& field) {
   return word;
 }
 
+// With a scheme, and of the characters that need no escape.
+std::string ReadUri(const Field& field) {
+  std::string uri = field.NonEmptyText();
+  const std::size_t colon = uri.find(':');
+  const auto visible = [](char c) { return c > ' ' && c < 0x7f; };
+  const bool good = colon != 0 && colon < uri.size() - 1 && std::ranges::all_of(uri, visible) &&
+                    uri.find_first_of("\"<>\\^`{|}") == std::string::npos &&
+                    uri.substr(0, colon).find_first_of("/?#[]@%") == std::string::npos;
+  if (!uri.empty() && !good) field.Fail("\"" + Printable(uri) + "\" is no URI");
+  return uri;
+}
+
+// Each text is a name and a version, or several with "; " between, so that one variable can hold
+// them all. Empty ones are left out.
+std::vector<Tool> ReadTools(const Field& field) {
+  std::vector<Tool> tools;
+  for (const Field& each : field.Array()) {
+    const std::string text = each.Text();
+    for (std::size_t start = 0; start < text.size();) {
+      const std::size_t end = std::min(text.find("; ", start), text.size());
+      const std::string tool = text.substr(start, end - start);
+      const std::size_t blank = tool.find(' ');
+      if (blank == 0 || blank == std::string::npos || blank + 1 == tool.size()) {
+        each.Fail("\"" + Printable(tool) + "\" is no name and version, such as \"clang 19.1.7\"");
+        return tools;
+      }
+      tools.push_back({tool.substr(0, blank), tool.substr(blank + 1)});
+      start = end + 2;
+    }
+  }
+  return tools;
+}
+
 std::optional<ProvenanceInfo> ReadProvenance(const Field& field) {
   ObjectField fields = field.Object();
   ProvenanceInfo info;
-  if (const auto builder = fields.Require("builder")) info.builder = builder->NonEmptyText();
-  if (const auto type = fields.Require("buildType")) info.build_type = type->NonEmptyText();
-  if (const auto source = fields.Require("source")) info.source = source->NonEmptyText();
+  if (const auto builder = fields.Require("builder")) info.builder = ReadUri(*builder);
+  if (const auto type = fields.Require("buildType")) info.build_type = ReadUri(*type);
+  if (const auto source = fields.Require("source"); source && !source->Text().empty()) {
+    info.source = ReadUri(*source);
+  }
   if (const auto revision = fields.Require("revision")) info.revision = revision->NonEmptyText();
+  if (const auto tools = fields.Find("tools")) info.tools = ReadTools(*tools);
   fields.RejectUnknown();
   return info;
 }

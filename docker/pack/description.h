@@ -48,12 +48,19 @@ struct Platform {
   }
 };
 
+// What has taken part in a build: a compiler, a linker.
+struct Tool {
+  std::string name;
+  std::string version;
+};
+
 // What the SLSA statement says of a build, apart from its packages.
 struct ProvenanceInfo {
   std::string builder;     // URI
   std::string build_type;  // URI
-  std::string source;      // URI
+  std::string source;      // URI of a git repository; may be empty
   std::string revision;    // of git
+  std::vector<Tool> tools;
 };
 
 using TextMap = std::map<std::string, std::string>;

@@ -61,38 +61,42 @@ std::optional<std::string_view> FaultOf(const Package& package) {
   return std::nullopt;
 }
 
-// False where there are not five fields.
-bool SplitLine(std::string_view line, Package& package) {
-  const std::array fields{&package.name, &package.version, &package.architecture, &package.sha256,
-                          &package.licence};
-  for (std::size_t i = 0; i < fields.size(); ++i) {
+// False where there are not five or six fields.
+bool SplitLine(std::string_view line, Package& package, std::string& use) {
+  const std::array fields{&package.name,   &package.version, &package.architecture,
+                          &package.sha256, &package.licence, &use};
+  std::size_t count = 0;
+  for (bool more = true; more; ++count) {
+    if (count == fields.size()) return false;
     const std::size_t tab = line.find('\t');
-    if ((tab == std::string_view::npos) != (i + 1 == fields.size())) return false;
-    *fields[i] = line.substr(0, tab);
-    line.remove_prefix(std::min(tab, line.size() - 1) + 1);
+    more = tab != std::string_view::npos;
+    *fields[count] = line.substr(0, tab);
+    if (more) line.remove_prefix(tab + 1);
   }
-  return true;
+  return count == fields.size() || count + 1 == fields.size();
 }
 
 auto Key(const Package& package) { return std::tie(package.name, package.architecture); }
 
 }  // namespace
 
-std::string Package::purl() const {
-  const auto escape = [](std::string_view text) {
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-      if (kAlnum.find(c) != std::string_view::npos || c == '-' || c == '.' || c == '~') {
-        out.push_back(c);
-      } else {
-        const auto byte = static_cast<unsigned char>(c);
-        out.append("%").append({kDigits[byte >> 4], kDigits[byte & 15]});
-      }
+std::string EscapeAll(std::string_view text) {
+  constexpr std::string_view kDigits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    if (kAlnum.find(c) != std::string_view::npos || c == '-' || c == '.' || c == '_' || c == '~') {
+      out.push_back(c);
+    } else {
+      const auto byte = static_cast<unsigned char>(c);
+      out.append("%").append({kDigits[byte >> 4], kDigits[byte & 15]});
     }
-    return out;
-  };
-  return "pkg:deb/debian/" + escape(name) + "@" + escape(version) + "?arch=" + escape(architecture);
+  }
+  return out;
+}
+
+std::string Package::purl() const {
+  return "pkg:deb/debian/" + EscapeAll(name) + "@" + EscapeAll(version) +
+         "?arch=" + EscapeAll(architecture);
 }
 
 Result<std::vector<Package>> ParsePackages(std::string_view text) {
@@ -104,16 +108,21 @@ Result<std::vector<Package>> ParsePackages(std::string_view text) {
     if (line.empty() || line.starts_with('#')) continue;
     const std::string where = "line " + std::to_string(number) + ": ";
     Package package;
-    if (!SplitLine(line, package)) {
+    std::string use = "linked";
+    if (!SplitLine(line, package, use)) {
       return InvalidArgument(where +
-                             "expected name, version, architecture, SHA-256 and licence "
-                             "with a tab between them, got \"" +
+                             "expected name, version, architecture, SHA-256, licence and "
+                             "perhaps linked or headers, with a tab between them, got \"" +
                              Printable(line) + "\"");
     }
     if (const auto fault = FaultOf(package)) {
       return InvalidArgument(where + std::string(*fault) + " is wrong in \"" + Printable(line) +
                              "\"");
     }
+    if (use != "linked" && use != "headers") {
+      return InvalidArgument(where + "expected linked or headers, got \"" + Printable(use) + "\"");
+    }
+    package.is_linked = use == "linked";
     packages.push_back(std::move(package));
   }
   std::ranges::sort(packages, [](const Package& a, const Package& b) { return Key(a) < Key(b); });

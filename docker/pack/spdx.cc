@@ -20,10 +20,6 @@ std::string SpdxId(const Package& package) {
   return id;
 }
 
-std::string ImageName(const Reference& reference) {
-  return reference.repository.substr(reference.repository.rfind('/') + 1);
-}
-
 JsonObject Checksum(std::string_view sha256) {
   return {{"algorithm", "SHA256"}, {"checksumValue", sha256}};
 }
@@ -91,6 +87,10 @@ JsonArray ExtractedLicences(const std::vector<Package>& packages) {
 
 }  // namespace
 
+std::string ImageName(const Reference& reference) {
+  return reference.repository.substr(reference.repository.rfind('/') + 1);
+}
+
 JsonObject MakeSpdxDocument(const StatementSubject& subject, const std::vector<Package>& packages) {
   const Description& description = subject.description;
   JsonObject document;
@@ -112,7 +112,10 @@ JsonObject MakeSpdxDocument(const StatementSubject& subject, const std::vector<P
   for (const Package& package : packages) {
     listed.emplace_back(SpdxPackage(SpdxId(package), package.name, package.version, package.licence,
                                     package.sha256, package.purl()));
-    relationships.emplace_back(Relationship(kImageId, "STATIC_LINK", SpdxId(package)));
+    const std::string id = SpdxId(package);
+    relationships.emplace_back(package.is_linked
+                                   ? Relationship(kImageId, "STATIC_LINK", id)
+                                   : Relationship(id, "BUILD_DEPENDENCY_OF", kImageId));
   }
   document["packages"] = std::move(listed);
   document["relationships"] = std::move(relationships);

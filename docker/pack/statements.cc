@@ -46,7 +46,11 @@ JsonObject MakeStatement(const StatementSubject& subject, std::string_view predi
 JsonObject MakeProvenance(const StatementSubject& subject, const ProvenanceInfo& info,
                           const std::vector<Package>& packages) {
   const Description& description = subject.description;
-  const std::string source = "git+" + info.source + "@" + info.revision;
+  // Without a public repository there is still one name for each state of the source.
+  const std::string source = info.source.empty()
+                                 ? "pkg:generic/" + EscapeAll(ImageName(description.reference)) +
+                                       "@" + EscapeAll(info.revision)
+                                 : "git+" + info.source + "@" + EscapeAll(info.revision);
   JsonObject parameters;
   parameters["source"] = source;
   parameters["image"] = description.reference.text();
@@ -69,7 +73,13 @@ JsonObject MakeProvenance(const StatementSubject& subject, const ProvenanceInfo&
   JsonObject definition;
   definition["buildType"] = info.build_type;
   definition["externalParameters"] = std::move(parameters);
-  definition["internalParameters"] = JsonObject();
+  JsonArray tools;
+  for (const Tool& tool : info.tools) {
+    tools.emplace_back(JsonObject({{"name", tool.name}, {"version", tool.version}}));
+  }
+  JsonObject internal;
+  if (!tools.empty()) internal["tools"] = std::move(tools);
+  definition["internalParameters"] = std::move(internal);
   definition["resolvedDependencies"] = std::move(dependencies);
   JsonObject run;
   // No times and no invocation: the same source gives the same statement.

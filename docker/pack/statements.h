@@ -22,11 +22,15 @@ struct StatementSubject {
   const Digest& manifest;
 };
 
+// The last part of the repository.
+std::string ImageName(const Reference& reference);
+
 // {_type, predicateType, subject, predicate}.
 JsonObject MakeStatement(const StatementSubject& subject, std::string_view predicate_type,
                          JsonObject predicate);
 
-// The SPDX document: the image, and each package as statically linked into it. Its namespace is
+// The SPDX document: the image, and each package as statically linked into it, or used for the
+// build. Its namespace is
 // derived from the manifest's digest.
 JsonObject MakeSpdxDocument(const StatementSubject& subject, const std::vector<Package>& packages);
 

@@ -24,16 +24,8 @@ constexpr std::string_view kAlphabet =
 // Under which names Docker's tools have stored a registry.
 std::vector<std::string> KeysOf(std::string_view registry) {
   const std::string host(registry);
-  std::vector<std::string> keys{host, "https://" + host, "https://" + host + "/",
-                                "https://" + host + "/v1/", "https://" + host + "/v2/"};
-  if (host == "docker.io") {
-    keys.insert(keys.begin(), {"https://index.docker.io/v1/", "index.docker.io"});
-  }
-  return keys;
-}
-
-std::string HelperKey(std::string_view registry) {
-  return registry == "docker.io" ? "https://index.docker.io/v1/" : std::string(registry);
+  return {host, "https://" + host, "https://" + host + "/", "https://" + host + "/v1/",
+          "https://" + host + "/v2/"};
 }
 
 Result<std::optional<Credentials>> AskHelper(std::string_view name, std::string_view registry) {
@@ -45,7 +37,7 @@ Result<std::optional<Credentials>> AskHelper(std::string_view name, std::string_
   if (!good) return InvalidArgument("\"" + Printable(name) + "\" is no credential helper's name");
   const std::string program = "docker-credential-" + std::string(name);
   const Result<ProcessOutput> output =
-      RunProcess({program, "get"}, HelperKey(registry) + "\n", kHelperTimeout);
+      RunProcess({program, "get"}, std::string(registry) + "\n", kHelperTimeout);
   if (!output) return output.error();
   if (output->exit_code != 0) {
     // The text that all helpers print for a registry they do not know.

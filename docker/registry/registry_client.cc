@@ -11,19 +11,8 @@ namespace {
 
 constexpr int kRedirectsMax = 5;
 
-// Docker Hub answers under another name than its images have.
-std::string HostOf(const std::string& registry) {
-  return registry == "docker.io" ? "registry-1.docker.io" : registry;
-}
-
-std::string RepositoryOf(const Reference& reference) {
-  const bool short_name = reference.repository.find('/') == std::string::npos;
-  return reference.registry == "docker.io" && short_name ? "library/" + reference.repository
-                                                         : reference.repository;
-}
-
 Url BaseUrl(const Reference& reference, const std::string& ca_file) {
-  const std::string host = HostOf(reference.registry);
+  const std::string& host = reference.registry;
   // References are checked where they are parsed.
   Result<Url> url = ParseUrl("https://" + host + "/");
   if (url && IsLoopback(url->host) && ca_file.empty()) url = ParseUrl("http://" + host + "/");
@@ -64,7 +53,7 @@ RegistryClient::RegistryClient(Reference reference, std::string mount_from, Regi
 
 Url RegistryClient::RepositoryUrl(const std::string& path) const {
   Url url = base_;
-  url.target = "/v2/" + RepositoryOf(reference_) + "/" + path;
+  url.target = "/v2/" + reference_.repository + "/" + path;
   return url;
 }
 
@@ -99,7 +88,7 @@ Result<std::string> RegistryClient::FetchToken(const Challenge& challenge,
                                                const std::optional<Credentials>& credentials) {
   const Result<Url> realm = ParseUrl(challenge.Get("realm"));
   if (!realm) return Error{realm.error().code, "the token service: " + realm.error().message};
-  std::vector<std::string> scopes{"repository:" + RepositoryOf(reference_) + ":pull,push"};
+  std::vector<std::string> scopes{"repository:" + reference_.repository + ":pull,push"};
   if (!mount_from_.empty()) scopes.push_back("repository:" + mount_from_ + ":pull");
 
   HttpRequest request;

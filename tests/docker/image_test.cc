@@ -159,6 +159,38 @@ TEST(StatementTest, ListsPackagesInSpdx) {
   EXPECT_EQ(At(document, "/hasExtractedLicensingInfos/0/licenseId"), "LicenseRef-glibc");
 }
 
+TEST(StatementTest, TellsHeadersFromWhatIsLinked) {
+  const SampleImage sample;
+  const std::string sum(64, 'b');
+  sample.folder().Write(
+      "amd64/packages.tsv",
+      "a\t1\tamd64\t" + sum + "\tZlib\theaders\nb\t1\tamd64\t" + sum + "\tZlib\tlinked\n");
+  const Json document = At(Statement(sample.Build(), 0), "/predicate");
+  EXPECT_EQ(At(document, "/relationships/1"),
+            Json(JsonObject({{"spdxElementId", "SPDXRef-Package-a-amd64"},
+                             {"relationshipType", "BUILD_DEPENDENCY_OF"},
+                             {"relatedSpdxElement", "SPDXRef-Image"}})));
+  EXPECT_EQ(At(document, "/relationships/2"),
+            Json(JsonObject({{"spdxElementId", "SPDXRef-Image"},
+                             {"relationshipType", "STATIC_LINK"},
+                             {"relatedSpdxElement", "SPDXRef-Package-b-amd64"}})));
+}
+
+TEST(StatementTest, NamesToolsAndASourceWithoutRepository) {
+  const SampleImage sample;
+  const Image image = sample.Build(SampleImage::TextWith(
+      R"("source": "https://example.org/source", )",
+      R"("source": "", "tools": ["", "clang 19.1.7", "lld 19; cmake 3.31 rc1"], )"));
+  const Json definition = At(Statement(image, 1), "/predicate/buildDefinition");
+  const std::string uri = "pkg:generic/program@0123456789abcdef0123456789abcdef01234567";
+  EXPECT_EQ(At(definition, "/resolvedDependencies/0/uri"), Json(uri));
+  EXPECT_EQ(At(definition, "/externalParameters/source"), Json(uri));
+  EXPECT_EQ(At(definition, "/internalParameters/tools"),
+            Json(JsonArray({JsonObject({{"name", "clang"}, {"version", "19.1.7"}}),
+                            JsonObject({{"name", "lld"}, {"version", "19"}}),
+                            JsonObject({{"name", "cmake"}, {"version", "3.31 rc1"}})})));
+}
+
 TEST(StatementTest, SaysWhereTheImageComesFrom) {
   const Json provenance = At(Statement(SampleImage().Build(), 1), "/predicate");
   EXPECT_EQ(At(provenance, "/buildDefinition/resolvedDependencies/0/uri"),

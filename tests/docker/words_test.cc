@@ -17,23 +17,24 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(ReferenceTest, HasRegistryRepositoryAndTag) {
-  const Result<Reference> reference = ParseReference("quay.io/k0sproject/pushgateway-ttl:1.2.3");
+  const Result<Reference> reference = ParseReference("registry.example/team/pushgateway-ttl:1.2.3");
   ASSERT_TRUE(reference);
-  EXPECT_EQ(*reference, (Reference{"quay.io", "k0sproject/pushgateway-ttl", "1.2.3"}));
-  EXPECT_EQ(reference->text(), "quay.io/k0sproject/pushgateway-ttl:1.2.3");
+  EXPECT_EQ(*reference, (Reference{"registry.example", "team/pushgateway-ttl", "1.2.3"}));
+  EXPECT_EQ(reference->text(), "registry.example/team/pushgateway-ttl:1.2.3");
   EXPECT_EQ(ParseReference("localhost:5000/a/b__c/d--e:v_1")->registry, "localhost:5000");
   EXPECT_EQ(ParseReference("[::1]:5000/a:b")->registry, "[::1]:5000");
 }
 
 TEST(ReferenceTest, RefusesWhatIsNotFull) {
   for (const char* const text :
-       {"pushgateway:1", "k0sproject/pushgateway:1", "quay.io/k0sproject/pushgateway",
-        "quay.io/A:1", "quay.io/a:", "quay.io/a:-x", "quay.io/a//b:1", "quay.io/a:1/b",
-        "quay.io/-a:1", "quay.io/a___b:1", "quay.io/:1", "quay.io:port/a:1", "exa mple.org/a:1", "",
-        ":", "/:"}) {
+       {"pushgateway:1", "team/pushgateway:1", "registry.example/team/pushgateway",
+        "registry.example/A:1", "registry.example/a:", "registry.example/a:-x",
+        "registry.example/a//b:1", "registry.example/a:1/b", "registry.example/-a:1",
+        "registry.example/a___b:1", "registry.example/:1", "registry.example:port/a:1",
+        "exa mple.org/a:1", "", ":", "/:"}) {
     EXPECT_FALSE(ParseReference(text)) << text;
   }
-  EXPECT_FALSE(ParseReference("quay.io/a:" + std::string(129, 'x')));
+  EXPECT_FALSE(ParseReference("registry.example/a:" + std::string(129, 'x')));
 }
 
 TEST(VariablesTest, AreReplacedOnce) {
@@ -68,7 +69,9 @@ TEST(PackagesTest, NameTheLineThatIsWrong) {
   } cases[] = {
       {good + "b 1 amd64", "line 2: expected name"},
       {"a\t1\tamd64\t" + sum + "\n", "line 1: expected name"},
-      {"a\t1\tamd64\t" + sum + "\tMIT\tmore\n", "line 1: expected name"},
+      {"a\t1\tamd64\t" + sum + "\tMIT\tmore\n", "line 1: expected linked or headers, got \"more\""},
+      {"a\t1\tamd64\t" + sum + "\tMIT\t\n", "line 1: expected linked or headers, got \"\""},
+      {"a\t1\tamd64\t" + sum + "\tMIT\tlinked\tmore\n", "line 1: expected name"},
       {"a\t1\tamd64\t" + sum.substr(1) + "\tMIT\n", "line 1: the SHA-256"},
       {"a\t1\tamd64\t" + sum + "\tMIT AND\n", "line 1: the SPDX licence expression"},
       {"a\t1\tamd64\t" + sum + "\t(MIT\n", "line 1: the SPDX licence expression"},

@@ -39,6 +39,44 @@ def check_output(program: str, folder: pathlib.Path) -> None:
         check_config(folder / "out/oci", manifest["digest"], index["annotations"])
 
 
+def check_defaults(program: str, folder: pathlib.Path) -> None:
+    """Who sets nothing gets an image that claims nobody's name."""
+    done = images.pack(program, folder / "binaries", folder / "plain", published={})
+    expect((done.returncode, done.stderr), (0, ""), "pgw-pack build without names")
+    _, index = images.index_of(folder / "plain/oci")
+    keys = {"created", "version", "revision", "title", "description", "licenses"}
+    expect({key.removeprefix("org.opencontainers.image.") for key in index["annotations"]}, keys, "the annotations without names")
+    expect(done.stdout.startswith(f"OCI image manifest localhost/pushgateway-ttl:{images.VERSION}: "), True, "the name")
+    for layout, uri, tools in (
+            ("plain", f"pkg:generic/pushgateway-ttl@{images.REVISION}", None),
+            ("out", f"git+https://source.example/pushgateway-ttl@{images.REVISION}",
+             [{"name": "clang", "version": "19.1.7"}, {"name": "lld", "version": "19.1.7"}])):
+        definition = provenance(folder / layout / "oci")["buildDefinition"]
+        expect(definition["resolvedDependencies"][0]["uri"], uri, "the source")
+        expect(definition["internalParameters"].get("tools"), tools, "the tools")
+        expect(definition["buildType"], "urn:pushgateway-ttl:build-type:pgw-pack:1", "the build type")
+    done = subprocess.run([program, "verify", folder / "plain/oci"], capture_output=True, text=True, check=False)
+    expect((done.returncode, done.stderr), (0, ""), "pgw-pack verify, without names")
+    shutil.rmtree(folder / "plain")
+
+
+def provenance(layout: pathlib.Path) -> dict:
+    _, index = images.index_of(layout)
+    attestations = json.loads(images.blob(layout, index["manifests"][3]["digest"]))
+    return json.loads(images.blob(layout, attestations["layers"][1]["digest"]))["predicate"]
+
+
+def check_full_disk(program: str, folder: pathlib.Path) -> None:
+    """A digest that nobody can read is no success."""
+    with open("/dev/full", "wb") as full:
+        for words in (["build", images.ROOT / "docker/image.json", "--output", folder / "unread", "--set", f"BINARIES={folder}/binaries",
+                       "--set", "VERSION=1", "--set", "REVISION=x", "--set", "SOURCE_DATE_EPOCH=1"],
+                      ["inspect", folder / "out/oci"], ["verify", folder / "out/oci"], ["--help"], ["build", "--help"]):
+            done = subprocess.run([program, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+            expect((done.returncode, done.stderr), (1, "pgw-pack: error: standard output: No space left on device\n"), f"{words[0]} >/dev/full")
+    shutil.rmtree(folder / "unread")
+
+
 def check_config(layout: pathlib.Path, digest: str, annotations: dict) -> None:
     manifest = json.loads(images.blob(layout, digest))
     expect(manifest["annotations"], annotations, "a manifest's annotations")
@@ -133,6 +171,7 @@ def check_errors(program: str, folder: pathlib.Path) -> None:
     shutil.copy(binaries / "arm/pushgateway", binaries / "amd64/pushgateway")
     expect_error("a program for arm in the image for linux/amd64")
     (binaries / "amd64/pushgateway").write_bytes(images.tiny_program("amd64"))
+    expect_error("--set VERISON: no text uses it, and it has no default", "--set", "VERISON=1")
     expect_error("--set expects NAME=VALUE", "--set", "nonsense")
     expect_error("version: \"a b\" cannot be a tag", "--set", "VERSION=a b")
     expect_error("cannot be a tag", "--set=VERSION=1+2")
@@ -149,6 +188,8 @@ def main() -> int:
         folder = pathlib.Path(temporary)
         try:
             check_output(program, folder)
+            check_defaults(program, folder)
+            check_full_disk(program, folder)
             check_gnu_tar(folder)
             check_verify(program, folder)
             check_reproducible(program, folder)
@@ -156,7 +197,7 @@ def main() -> int:
         except Failure as failure:
             print(failure)
             return 1
-    print("packed, listed, verified, reproduced; and 10 errors")
+    print("packed, listed, verified, reproduced; and 11 errors")
     return 0
 
 

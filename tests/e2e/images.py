@@ -13,7 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CREATED = 1661335475
 VERSION = "1.2.3"
 REVISION = "0123456789abcdef0123456789abcdef01234567"
-NAME = f"quay.io/k0sproject/pushgateway-ttl:{VERSION}"
+NAME = f"registry.example/team/pushgateway-ttl:{VERSION}"
+# What a published image is built with, besides.
+PUBLISHED = {"IMAGE": NAME.removesuffix(f":{VERSION}"), "SOURCE": "https://source.example/pushgateway-ttl",
+             "DOCUMENTATION": "https://docs.example/pushgateway-ttl", "VENDOR": "the team", "TOOLCHAIN": "clang 19.1.7; lld 19.1.7"}
 MACHINES = {"amd64": (62, 64), "arm64": (183, 64), "arm": (40, 32)}
 
 
@@ -40,9 +43,10 @@ def write_binaries(folder: pathlib.Path) -> None:
 
 def pack(program: str, binaries: pathlib.Path, output: pathlib.Path, *more: str, **options) -> subprocess.CompletedProcess:
     description = options.pop("description", ROOT / "docker/image.json")
+    published = [word for name, value in options.pop("published", PUBLISHED).items() for word in ("--set", f"{name}={value}")]
     return subprocess.run(
         [program, "build", str(description), "--output", str(output), "--set", f"BINARIES={binaries}",
-         "--set", f"VERSION={VERSION}", "--set", f"REVISION={REVISION}", "--set", f"SOURCE_DATE_EPOCH={CREATED}", *more],
+         "--set", f"VERSION={VERSION}", "--set", f"REVISION={REVISION}", "--set", f"SOURCE_DATE_EPOCH={CREATED}", *published, *more],
         capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False, **options)
 
 
