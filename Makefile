@@ -43,12 +43,19 @@ programs: build/deps-images ## the release programs alone, to build/bin
 	JOBS=$(JOBS) cross/build.sh $(ARCHS)
 
 .PHONY: load
-load: images ## this machine's image into docker or podman
+load: can-load images ## this machine's image into docker or podman
 	cross/deliver.sh load
 
 .PHONY: push
-push: images ## the images to a registry: IMAGE=registry/repository
+push: can-push images ## the images to a registry: IMAGE=registry/repository
 	cross/deliver.sh push "$(IMAGE)"
+
+# Before the images are built: where would they go?
+.PHONY: can-load can-push
+can-load:
+	@docker info >/dev/null 2>&1 || podman info >/dev/null 2>&1 || { echo "neither docker nor podman works here"; exit 1; }
+can-push:
+	@[ -n "$(IMAGE)" ] || { echo "where to? make push IMAGE=registry.example/team/pushgateway-ttl"; exit 1; }
 
 .PHONY: smoke
 smoke: build/deps-smoke programs ## run the release programs, under qemu where they are not this machine's
@@ -111,7 +118,7 @@ verify-images: images
 	OUTPUT=build/images-again cross/pack.sh $(ARCHS) >/dev/null
 	diff -r build/images build/images-again
 	rm -rf build/images-again
-	build/bin/pgw-pack verify build/images/oci
+	for form in build/images/oci build/images/airgap/*.tar build/images/*.tar; do build/bin/pgw-pack verify "$$form"; done
 	$(MAKE) smoke
 
 # Builds a sanitizer preset and runs the unit tests on it. The fuzz preset is asan-ubsan with the

@@ -16,10 +16,22 @@ source "$root/cross/identity.sh"
 # Whatever else the environment tells a compiler is none of the target's.
 unset CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH LIBRARY_PATH COMPILER_PATH GCC_EXEC_PREFIX CMAKE_PREFIX_PATH PKG_CONFIG_PATH
 
+# What a build folder was made with. ninja compares times, and those of a sysroot's files are the
+# packages': with another sysroot or compiler a folder has to begin again.
+made_with() {
+  cat "$sysroots/$1/.pgw/packages.list" "$sysroots/source/.pgw/packages.list"
+  toolchain
+}
+
 # compile <architecture> <target>…
 compile() {
-  local arch=$1 log=$root/build/cross-$1.log
+  local arch=$1 log=$root/build/cross-$1.log folder=$root/build/cross-$1
   shift
+  if [[ $(cat "$folder/.made-with" 2>/dev/null) != "$(made_with "$arch")" ]]; then
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    made_with "$arch" >"$folder/.made-with"
+  fi
   (cd "$root" && cmake --preset "cross-$arch" -DPGW_REVISION="$revision" >"$log" 2>&1) || { cat "$log" >&2; exit 1; }
   cmake --build "$root/build/cross-$arch" -j "${JOBS:-$(nproc)}" --target "$@" >"$log" 2>&1 ||
     { grep -v '^\[' "$log" >&2; die "$arch: does not build; the whole output is in $log"; }
@@ -31,10 +43,14 @@ compile() {
 check_forgiven() {
   local log=$root/build/cross-$1.log program=$2
   [[ $1 == riscv64 ]] || return 0
-  ! grep 'ld.lld-19: warning: ' "$log" | grep -vqE 'refers to a symbol in a discarded section|statically linked applications' &&
-    ! grep '^>>> referenced by' "$log" | grep -vq '(\.gcc_except_table+' && return
-  rm -f "$program"
-  die "$1: the linker found real faults, see $log"
+  # Into a file each: behind a pipe that ends early, grep would seem to have found nothing.
+  grep 'ld.lld-19: warning: ' "$log" >"$scratch/warnings" || true
+  grep '^>>> referenced by' "$log" >"$scratch/references" || true
+  if grep -vE 'refers to a symbol in a discarded section|statically linked applications' "$scratch/warnings" >&2 ||
+    grep -v '(\.gcc_except_table+' "$scratch/references" >&2; then
+    rm -f "$program"
+    die "$1: the linker found real faults, see $log"
+  fi
 }
 
 # strip_to <program> <target>: .comment names the compiler's build, which is nobody's concern.
@@ -47,6 +63,8 @@ strip_to() {
 build_program() {
   local arch=$1 folder=$root/build/bin/$1
   say "pushgateway for $arch"
+  # What an interrupted run linked and did not check is linked again.
+  [[ $arch != riscv64 ]] || rm -f "$root/build/cross-$arch/server/pushgateway"
   compile "$arch" pushgateway
   check_forgiven "$arch" "$root/build/cross-$arch/server/pushgateway"
   mkdir -p "$folder"
@@ -62,6 +80,7 @@ say_unpinned() {
   for file in "$sysroots/$1/.pgw/unpinned.txt" "$sysroots/source/.pgw/unpinned.txt"; do
     [[ ! -s $file ]] || cat "$file" >>"$2/unpinned.txt"
   done
+  [[ ! -s $2/unpinned.txt ]] || say "WARNING: $1: NOT the pinned build, see ${2#"$root"/}/unpinned.txt"
 }
 
 build_packer() {

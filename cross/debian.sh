@@ -124,7 +124,7 @@ fetch_all() {  # base, then triples "path file sha256": asks one mirror for all 
     download-file "${arguments[@]}" >>"$scratch/fetch.log" 2>&1 || true
 }
 
-# fetch <list>: brings every file of a list (see packages/README.md) to $downloads. Prints the lines
+# fetch <list>: brings every file of a list (docs/releasing.md) to $downloads. Prints the lines
 # that no mirror has. A file whose bytes are not the pinned ones is never taken.
 fetch() {
   local list=$1 archive base name version arch sha256 path file

@@ -19,4 +19,11 @@ fi
 [[ ${SOURCE_DATE_EPOCH:-} =~ ^[0-9]+$ ]] ||
   die "SOURCE_DATE_EPOCH: expected seconds since 1970, got '${SOURCE_DATE_EPOCH:-}' (without git it has to be set)"
 export SOURCE_DATE_EPOCH
+
+# The tools that are this machine's, a line each: the one input that is not pinned.
+toolchain() {
+  clang++-19 --version | head -1
+  ld.lld-19 --version | head -1
+  protoc --version
+}
 readonly version revision

@@ -4,7 +4,8 @@
 #   cross/linked.sh ARCHITECTURE PROGRAM FOLDER
 #
 # writes FOLDER/packages.tsv, a line for each package with a file that the compiler or the linker
-# read for the program (name, version, architecture, SHA-256, SPDX licence), and FOLDER/NOTICES, their
+# read for the program (name, version, architecture, SHA-256, SPDX licence, and whether it was linked or
+# only declares things), and FOLDER/NOTICES, their
 # copyright files. Same inputs, same bytes. A package without a line in licences.tsv is an error.
 
 # shellcheck source-path=SCRIPTDIR
@@ -119,14 +120,14 @@ packages_read >"$scratch/names"
 ! grep '^foreign ' "$scratch/names" >&2 || die "$program was built from files outside its sysroot"
 while read -r name; do
   read -r _ version debian sha256 _ < <(package_line "$name")
-  IFS=$'\t' read -r licence proof < <(awk -F '\t' -v n="$name" '$1 == n {print $2 "\t" $3}' "$root/cross/licences.tsv") ||
+  IFS=$'\t' read -r licence proof part < <(awk -F '\t' -v n="$name" '$1 == n {print $2 "\t" $3 "\t" $4}' "$root/cross/licences.tsv") ||
     die "$name is linked, but has no line in cross/licences.tsv"
   grep -qiF "$proof" "$(copyright_file "$name")" ||
     die "$name: its copyright file does not say '$proof'; look at it and change cross/licences.tsv"
-  printf '%s\t%s\t%s\t%s\t%s\n' "$name" "$version" "$debian" "$sha256" "$licence"
+  printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$name" "$version" "$debian" "$sha256" "$licence" "${part:-linked}"
 done <"$scratch/names" >"$packages"
 grep -q . "$packages" || die "$program: nothing was linked"
 mkdir -p "$folder"
-{ printf '# name\tversion\tarchitecture\tsha256\tlicence\n'; cat "$packages"; } >"$folder/packages.tsv"
+{ printf '# name\tversion\tarchitecture\tsha256\tlicence\tpart\n'; cat "$packages"; } >"$folder/packages.tsv"
 write_notices "$packages" >"$scratch/NOTICES"
 mv "$scratch/NOTICES" "$folder/NOTICES"

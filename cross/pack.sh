@@ -3,8 +3,9 @@
 #
 #   cross/pack.sh amd64 arm64 arm
 #
-# Environment: OUTPUT, a folder instead of build/images; IMAGE, a repository (default: what docker/image.json says), ATTESTATIONS=off,
-# SOURCE_DATE_EPOCH (default: the last commit's time).
+# Environment: OUTPUT, a folder instead of build/images; IMAGE, a repository (default: what docker/image.json
+# says); SOURCE, DOCUMENTATION, VENDOR for the labels of these names; ATTESTATIONS=off; SOURCE_DATE_EPOCH
+# (default: the last commit's time).
 
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
@@ -30,12 +31,15 @@ for arch; do
   [[ -s $bin/$arch/pushgateway ]] || die "no $bin/$arch/pushgateway: run cross/build.sh $arch first"
 done
 [[ -x $bin/pgw-pack ]] || die "no $bin/pgw-pack: run cross/build.sh first"
-settings=(--set "VERSION=$version" --set "REVISION=$revision" --set "BINARIES=$bin" --set "NOT_PINNED=$(not_pinned "$@")")
+settings=(--set "VERSION=$version" --set "REVISION=$revision" --set "BINARIES=$bin"
+  --set "NOT_PINNED=$(not_pinned "$@")" --set "TOOLCHAIN=$(toolchain | paste -sd ';' | sed 's/;/; /g')")
 for arch; do
   variant=""
   [[ $arch != arm ]] || variant=/v7
   settings+=(--platform "linux/$arch$variant")
 done
-[[ -z ${IMAGE:-} ]] || settings+=(--set "IMAGE=$IMAGE")
+for name in IMAGE SOURCE DOCUMENTATION VENDOR; do
+  [[ -z ${!name:-} ]] || settings+=(--set "$name=${!name}")
+done
 "$bin/pgw-pack" build "$root/docker/image.json" "${settings[@]}" --output "${OUTPUT:-$root/build/images}" \
   ${ATTESTATIONS:+--attestations "$ATTESTATIONS"}

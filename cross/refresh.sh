@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
 
 header() {
   cat <<END
-# Debian $1: what $2 made of. Written by \`make sysroots-refresh\`; see README.md.
+# Debian $1: what $2 made of. Written by \`make sysroots-refresh\`; see docs/releasing.md.
 # name	version	architecture	sha256	archive	path
 END
 }

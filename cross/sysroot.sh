@@ -52,6 +52,12 @@ settle() {
 # What a sysroot depends on; a stamp of this in it says that it is up to date.
 stamp() { cat "$1" "$root/cross/sysroot.sh" "$root/cross/debian.sh" | sha256sum | cut -d ' ' -f 1; }
 
+# One that is not the pinned one is made again where an archive has been named since.
+up_to_date() {
+  [[ $(cat "$2/.pgw/stamp" 2>/dev/null) == "$(stamp "$1")" ]] || return 1
+  [[ ! -s $2/.pgw/unpinned.txt || $(cat "$2/.pgw/archives" 2>/dev/null) == "${PGW_ARCHIVE_MIRROR:-}" ]]
+}
+
 # Puts a finished folder in place of the old one.
 install_folder() {
   rm -rf "$2.old"
@@ -65,7 +71,7 @@ make_sysroot() (  # a subshell: the lock goes with it
   debian=$(debian_arch "$arch")
   exec 9>"$sysroots/.$arch.lock"
   flock 9
-  [[ $(cat "$target/.pgw/stamp" 2>/dev/null) != "$(stamp "$list")" ]] || return 0
+  ! up_to_date "$list" "$target" || return 0
   say "sysroot of $arch"
   rm -rf "$tree"
   mkdir -p "$tree"/.pgw "$tree"/usr/{bin,sbin,lib,lib64}
@@ -83,6 +89,7 @@ make_sysroot() (  # a subshell: the lock goes with it
   done <"$tree/.pgw/packages.list"
   relative_links "$tree"
   stamp "$list" >"$tree/.pgw/stamp"
+  echo "${PGW_ARCHIVE_MIRROR:-}" >"$tree/.pgw/archives"
   install_folder "$tree" "$target"
 )
 
@@ -99,7 +106,7 @@ make_sources() (
   local list=$packages_dir/source.list target=$sysroots/source tree=$sysroots/.source.new
   exec 9>"$sysroots/.source.lock"
   flock 9
-  [[ $(cat "$target/.pgw/stamp" 2>/dev/null) != "$(stamp "$list")" ]] || return 0
+  ! up_to_date "$list" "$target" || return 0
   say "source packages"
   rm -rf "$tree"
   mkdir -p "$tree/.pgw"
@@ -116,6 +123,7 @@ make_sources() (
       { cat "$scratch/unpack.log" >&2; die "$name: cannot be unpacked"; }
   done < <(awk '!seen[$1]++ {print $1}' "$tree/.pgw/packages.list")
   stamp "$list" >"$tree/.pgw/stamp"
+  echo "${PGW_ARCHIVE_MIRROR:-}" >"$tree/.pgw/archives"
   install_folder "$tree" "$target"
 )
 
