@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <system_error>
 
+#include "docker/interrupt.h"
+
 namespace pgw::image {
 
 Error SystemError(std::string_view path, int error_number) {
@@ -91,6 +93,7 @@ Result<std::size_t> FileSource::Read(std::span<char> buffer) {
 }
 
 Status FileSink::Write(std::string_view bytes) {
+  if (Status status = CheckInterrupt(); !status) return status;
   constexpr std::size_t kGathered = 1u << 16;
   if (pending_.size() + bytes.size() <= kGathered) {
     pending_.append(bytes);

@@ -51,7 +51,8 @@ class FileSource final : public ByteSource {
   std::uint64_t left_;
 };
 
-// Gathers small writes. The file must outlive it; Flush() before the file is closed.
+// Gathers small writes; fails after a signal (docker/interrupt.h). The file must outlive it;
+// Flush() before the file is closed.
 class FileSink final : public ByteSink {
  public:
   explicit FileSink(File& file) : file_(file) {}

@@ -9,6 +9,7 @@
 
 #include "docker/command_line.h"
 #include "docker/file.h"
+#include "docker/interrupt.h"
 #include "docker/pack/description.h"
 #include "docker/pack/image_builder.h"
 #include "docker/pack/outputs.h"
@@ -107,16 +108,27 @@ Result<Description> LoadDescription(const ParsedCommand& command) {
   return description;
 }
 
-Result<int> Build(const ParsedCommand& command) {
-  if (!command.Has("--output")) return InvalidArgument("build expects --output DIR");
+Result<Image> BuildInto(const ParsedCommand& command) {
   const Result<Description> description = LoadDescription(command);
   if (!description) return description.error();
   Result<StagedFolder> folder = StagedFolder::Create(command.Value("--output"), kOutputMarker);
   if (!folder) return folder.error();
-  const Result<Image> image = BuildImage(*description);
+  Result<Image> image = BuildImage(*description);
   if (!image) return InvalidArgument(command.operands[0] + ": " + image.error().message);
   if (Status status = WriteOutputs(*image, folder->path()); !status) return status.error();
   if (Status status = folder->Commit(); !status) return status.error();
+  return image;
+}
+
+Result<int> Build(const ParsedCommand& command) {
+  if (!command.Has("--output")) return InvalidArgument("build expects --output DIR");
+  const Result<Image> image = [&command] {
+    const InterruptGuard guard;
+    return BuildInto(command);
+  }();
+  // With the staged folder gone.
+  PassInterruptOn();
+  if (!image) return image.error();
   return Print("OCI image manifest " + image->reference.text() + ": " + image->index.digest.hex() +
                "\nBuild timestamp: " + FormatDateUtc(image->created) + "\n" +
                image->blobs.at(image->index.digest) + "\n");

@@ -5,6 +5,7 @@
 
 #include "docker/archive/gzip.h"
 #include "docker/file.h"
+#include "docker/interrupt.h"
 #include "docker/pack/layer_tar.h"
 #include "docker/pack/packages.h"
 #include "docker/pack/programs.h"
@@ -53,8 +54,10 @@ class PlatformBuilder {
   }
 
   Status AddLayer(const Layer& layer) {
+    if (Status status = CheckInterrupt(); !status) return status;
     const Result<std::string> tar = BuildLayerTar(platform_, layer, description_.created);
     if (!tar) return tar.error();
+    if (Status status = CheckInterrupt(); !status) return status;
     Result<std::string> packed = Gzip(*tar);
     if (!packed) return packed.error();
     diff_ids_.emplace_back(Digest::Of(*tar).text());

@@ -10,6 +10,7 @@
 #include <system_error>
 
 #include "docker/file.h"
+#include "docker/interrupt.h"
 
 namespace pgw::image {
 namespace {
@@ -87,6 +88,7 @@ StagedFolder::~StagedFolder() {
 }
 
 Status StagedFolder::Commit() {
+  if (Status status = CheckInterrupt(); !status) return status;
   if (Status status = SyncFolders(path_); !status) return status;
   const std::string parent = fs::path(path_).parent_path().string();
   if (::rename(path_.c_str(), target_.c_str()) != 0) {

@@ -10,10 +10,12 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 
 import images
 from harness import Failure
@@ -75,6 +77,26 @@ def check_full_disk(program: str, folder: pathlib.Path) -> None:
             done = subprocess.run([program, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
             expect((done.returncode, done.stderr), (1, "pgw-pack: error: standard output: No space left on device\n"), f"{words[0]} >/dev/full")
     shutil.rmtree(folder / "unread")
+
+
+def check_signals(program: str, folder: pathlib.Path) -> None:
+    """A build that is told to end leaves what was there and nothing else, and dies of the signal."""
+    big = folder / "big"
+    with open(big, "wb") as opened:
+        opened.truncate(64 << 20)  # takes a while to compress, three times
+    before, names = images.tree(folder / "out"), sorted(path.name for path in folder.iterdir())
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process = subprocess.Popen([program, "build", images.ROOT / "docker/image.json", "--output", folder / "out", "--set",
+                                    f"BINARIES={folder}/binaries", "--set", "VERSION=1", "--set", "REVISION=x", "--set",
+                                    "SOURCE_DATE_EPOCH=1", "--set", f"LICENSE={big}"],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not list(folder.glob(".out.*")):
+            time.sleep(0.001)
+        process.send_signal(ending)
+        expect(process.wait(60), -ending, f"how a build ends by {ending.name}")
+        expect(sorted(path.name for path in folder.iterdir()), names, f"what {ending.name} leaves")
+        expect(images.tree(folder / "out"), before, "the build before")
+    big.unlink()
 
 
 def check_config(layout: pathlib.Path, digest: str, annotations: dict) -> None:
@@ -190,6 +212,7 @@ def main() -> int:
             check_output(program, folder)
             check_defaults(program, folder)
             check_full_disk(program, folder)
+            check_signals(program, folder)
             check_gnu_tar(folder)
             check_verify(program, folder)
             check_reproducible(program, folder)
