@@ -46,7 +46,9 @@ class ImageTree {
         done.erase(done.rfind('/') == std::string::npos ? 0 : done.rfind('/'));
         continue;
       }
-      const std::string path = done.empty() ? part : done + "/" + part;
+      std::string path = done;
+      if (!path.empty()) path += '/';
+      path += part;
       const LayerEntry* const entry = Entry(path);
       if (entry == nullptr || entry->type != TarType::kSymlink) {
         done = path;
@@ -54,7 +56,7 @@ class ImageTree {
       }
       ++links;
       if (entry->link_target.starts_with('/')) done.clear();
-      rest = entry->link_target + "/" + rest;
+      rest.insert(0, entry->link_target + '/');
     }
     return nullptr;
   }
