@@ -119,6 +119,8 @@ verify-images: images
 	diff -r build/images build/images-again
 	rm -rf build/images-again
 	for form in build/images/oci build/images/airgap/*.tar build/images/*.tar; do build/bin/pgw-pack verify "$$form"; done
+	@# Into what people load them with. 77: none of it can be had or run here.
+	python3 tests/e2e/image_loads.py --program build/bin/pgw-pack --image build/images || [ $$? = 77 ]
 	$(MAKE) smoke
 
 # Builds a sanitizer preset and runs the unit tests on it. The fuzz preset is asan-ubsan with the
