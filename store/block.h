@@ -22,6 +22,8 @@
 
 namespace pgw {
 
+inline constexpr std::size_t kCacheLine = 64;
+
 struct Slot {
   std::uint32_t offset = 0;
   std::uint32_t size : 29 = 0;  // a push renders to less than 512 MiB
@@ -105,8 +107,6 @@ class Block {
                       std::uint32_t byte_capacity) const;
 
  private:
-  static constexpr std::size_t kCacheLine = 64;
-
   Block(std::uint32_t slot_capacity, std::uint32_t byte_capacity)
       : slot_capacity_(slot_capacity), byte_capacity_(byte_capacity) {}
   ~Block() = default;

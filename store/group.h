@@ -33,8 +33,6 @@ struct Member {
   bool alive(Deadline now) const { return deadline > now; }
 };
 
-inline constexpr std::size_t kCacheLine = 64;
-
 enum Bookkeeping : std::uint8_t { kSuccess = 0, kFailure = 1 };
 
 // Ordered by what a push needs first; line by line of the cache.
