@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/resource.h>
@@ -384,6 +385,13 @@ Result<std::string> Server::Adopt(int descriptor) {
       listening == 0) {
     return InvalidArgument("descriptor " + std::to_string(descriptor) +
                            ": not a listening stream socket");
+  }
+  // Whoever made the socket rarely did that (systemd: NonBlocking=no), and Asio only did
+  // before 1.82.
+  const int flags = fcntl(descriptor, F_GETFL);
+  if (flags < 0 || fcntl(descriptor, F_SETFL, flags | O_NONBLOCK) != 0) {
+    return Error{Code::kUnavailable,
+                 "descriptor " + std::to_string(descriptor) + ": " + ErrorText(errno)};
   }
   return impl_->Add(descriptor);
 }

@@ -53,7 +53,8 @@ class Server {
   // kUnavailable: `listen tcp 127.0.0.1:9091: bind: address already in use`, in Go's words.
   Result<std::string> Listen(std::string_view address);
 
-  // Takes over a listening socket (socket activation). Returns its address.
+  // Takes over a listening socket (socket activation) and makes it non-blocking, for all that share
+  // it. Returns its address.
   Result<std::string> Adopt(int descriptor);
 
   // Starts the threads. Call once, after all Listen() calls.

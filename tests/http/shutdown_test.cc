@@ -1,4 +1,5 @@
 // The end of a server: nothing received is lost, nobody can hold it up.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -245,6 +246,8 @@ TEST(ListenTest, AdoptsAListeningSocketAndNothingElse) {
   ASSERT_EQ(listen(tcp, 16), 0);  // the kernel picks a port
   const Result<std::string> address = server.server().Adopt(tcp);
   ASSERT_TRUE(address) << address.error().message;
+  // Else the thread that accepts on it would wait for the next client there, and serve no other.
+  EXPECT_NE(fcntl(tcp, F_GETFL) & O_NONBLOCK, 0);
   server.address();
   Client client("127.0.0.1" + address->substr(address->rfind(':')));
   client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
