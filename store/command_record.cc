@@ -46,18 +46,29 @@ void AppendWipeRecord(const Instant& time, std::string& out) {
   AppendHead(CommandKind::kWipe, time, out);
 }
 
+void AppendSessionRecord(const Session& session, std::string& out) {
+  AppendHead(CommandKind::kSession, session.time, out);
+  AppendCounted(session.boot_id, out);
+  AppendFixed64(static_cast<std::uint64_t>(session.ttl.count()), out);
+}
+
 Result<CommandRecord> ReadCommandRecord(std::string_view bytes) {
   ByteReader reader(bytes);
   CommandRecord record;
   const std::uint8_t kind = reader.Byte();
   if (kind < static_cast<std::uint8_t>(CommandKind::kPush) ||
-      kind > static_cast<std::uint8_t>(CommandKind::kWipe)) {
+      kind > static_cast<std::uint8_t>(CommandKind::kSession)) {
     return NoRecord("kind " + std::to_string(kind));
   }
   record.kind = static_cast<CommandKind>(kind);
   record.time.boot = BootTime(std::chrono::nanoseconds(reader.Signed64()));
   record.time.wall = WallTime(std::chrono::nanoseconds(reader.Signed64()));
-  if (record.kind != CommandKind::kWipe) {
+  if (record.kind == CommandKind::kSession) {
+    record.boot_id = reader.Counted();
+    record.ttl = std::chrono::nanoseconds(reader.Signed64());
+    if (record.boot_id.size() > Session::kBootIdBytesMax) return NoRecord("boot id too long");
+    if (record.ttl.count() < 0) return NoRecord("a negative TTL");
+  } else if (record.kind != CommandKind::kWipe) {
     record.group = reader.Counted();
     if (!IsGroupKey(record.group)) return NoRecord("not a grouping key");
   }

@@ -6,6 +6,7 @@
 // since the record also says at what time that is.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "store/prepared_push.h"
+#include "store/session.h"
 
 namespace pgw {
 
@@ -26,17 +28,20 @@ enum class CommandKind : std::uint8_t {
   kRefusedPush = 2,  // wrong in itself: only push_failure_time_seconds moves
   kDelete = 3,
   kWipe = 4,
+  kSession = 5,  // from here on times are those of this session; what is there lives on by its TTL
 };
 
 // Views into the record.
 struct CommandRecord {
   CommandKind kind = CommandKind::kWipe;
-  // When it takes effect. Not before any earlier command of the same boot.
+  // When it takes effect. Not before any earlier command of the same session.
   Instant time{};
-  std::string_view group;  // the key; empty for a wipe
+  std::string_view group;  // the key; empty for a wipe or session
   PushMode mode = PushMode::kMerge;
   bool checked = true;        // by the consistency check
   std::string_view families;  // of a push: for PreparedPush::ReadRecord
+  std::string_view boot_id;   // of a session
+  std::chrono::nanoseconds ttl{0};
 };
 
 // Each appends a record to `out`.
@@ -46,6 +51,7 @@ void AppendRefusedPushRecord(const Instant& time, std::string_view group, bool c
                              std::string& out);
 void AppendDeleteRecord(const Instant& time, std::string_view group, std::string& out);
 void AppendWipeRecord(const Instant& time, std::string& out);
+void AppendSessionRecord(const Session& session, std::string& out);
 
 // kInternal: these bytes are no record, and why.
 Result<CommandRecord> ReadCommandRecord(std::string_view bytes);

@@ -19,6 +19,7 @@ bool MetricStore::Impl::DeleteLocked(std::string_view key, Deadline time, TimeRu
   Group* const group = state_->FindAlive(HashedView(key), time);
   if (group == nullptr) return false;
   freed_ += group->members.size();
+  WriteBeforeChange(*group);
   state_->RemoveGroup(*group);
   return freed_ >= kFreedWorthTelling;
 }
@@ -31,6 +32,8 @@ void MetricStore::Impl::Wipe(Instant now) {
     state_.swap(fresh);
     retired_.push_back(std::move(fresh));
     suspicion_ = 0;
+    all_suspect_ = false;
+    VoidDump();
   }
   if (waker_) waker_();
 }
@@ -55,7 +58,7 @@ std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t*
     part.help = family->shown_help;
     part.header = family->header;
     part.type = family->shown_type;
-    part.suspect = family->suspect;
+    part.suspect = family->suspect || all_suspect_;
     snapshot->families_.push_back(std::move(part));
   }
   return snapshot;
@@ -65,6 +68,7 @@ void MetricStore::Impl::ClearSuspicion(std::uint64_t suspicion) {
   MutexLock lock(mutex_);
   if (suspicion_ != suspicion) return;  // there is a newer one
   for (const auto& [names, family] : state_->ordered()) family->suspect = false;
+  all_suspect_ = false;
   suspicion_ = 0;
 }
 
@@ -139,7 +143,7 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
   retired.swap(retired_);
   progress.freed = std::exchange(freed_, 0);
   now_ = std::max(now_, ToDeadline(now));
-  const Deadline time = now_;
+  const Deadline time = std::min(now_, pinned_.value_or(now_));
   const auto lag = [&progress, time](Deadline deadline) {
     progress.lags.emplace_back(time - deadline);
   };
@@ -149,6 +153,7 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
     if (entry == nullptr) break;
     ++groups_seen;
     bool erased = false;
+    WriteBeforeChange(*static_cast<Group*>(entry));
     progress.families += state_->EraseExpired(*static_cast<Group*>(entry), time,
                                               families_max - progress.families, lag, &erased);
     if (erased) ++progress.groups;
@@ -160,6 +165,10 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
 BootTime MetricStore::Impl::NextExpiry() {
   MutexLock lock(mutex_);
   if (!retired_.empty()) return ToBootTime(now_);
+  if (pinned_ && state_->calendar().Next() > *pinned_) {
+    expiry_put_off_ = true;
+    return kNever;
+  }
   return ToBootTime(state_->calendar().Next());
 }
 
@@ -179,7 +188,6 @@ Result<RecordedPush> MetricStore::Record(const PushCommand& command) {
 Status MetricStore::Apply(const CommandRecord& record, BootTime deadline) {
   return impl_->Apply(record, deadline);
 }
-BootTime MetricStore::LatestTime() const { return impl_->LatestTime(); }
 void MetricStore::Delete(const GroupKey& group, Instant now) { impl_->Delete(group, now); }
 void MetricStore::Wipe(Instant now) { impl_->Wipe(now); }
 

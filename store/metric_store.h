@@ -24,8 +24,10 @@
 #include "exposition/metric_type.h"
 #include "exposition/names.h"
 #include "store/command_record.h"
+#include "store/dump.h"
 #include "store/group_key.h"
 #include "store/own_families.h"
+#include "store/session.h"
 #include "store/snapshot.h"
 
 namespace pgw {
@@ -94,14 +96,28 @@ class MetricStore {
   Result<RecordedPush> Record(const PushCommand& command);
   // ... and applies a record at the record's time, which must not be earlier than that of the one
   // before. `deadline` is when what is pushed ceases to exist. The result is Push's; there
-  // is no error for other commands, nor for a push whose refusal is known already. From the same
+  // is no error for other commands, nor for a push whose refusal is known already. A session's
+  // record makes what is stored part of that session: deadlines come from when things were pushed
+  // and from its TTL, after what had expired by the old ones has gone. From the same
   // records in the same order the same comes out, however often readers look and EraseExpired runs
   // in between, as long as that is given no later time than that of the next record. REQUIRES:
   // ReadCommandRecord gave `record`. kInternal: its families are no record.
   Status Apply(const CommandRecord& record, BootTime deadline);
-  // The latest time the store was told, by commands and readers: a command that is put in order now
-  // must not have an earlier one.
-  BootTime LatestTime() const;
+  // For who puts commands in order: none may take effect before the returned instant, the latest
+  // the store was told by commands and readers. Until UnpinTime, EraseExpired goes no further than
+  // that, so that commands at that instant and later find what they would have found then.
+  BootTime PinTime();
+  void UnpinTime();
+
+  // What a log begins with that holds nothing yet, or what was known when a dump was begun.
+  // REQUIRES: nothing is stored.
+  void StartWith(const Session& session, bool suspicious);
+  // Puts back the groups of a dump's block. REQUIRES: StartWith; nobody reads yet.
+  // kInvalidArgument: these bytes are no block.
+  Status Load(std::string_view block);
+
+  // Everything alive now, in small pieces while commands go on; see dump.h. One at a time.
+  std::unique_ptr<StoreDump> BeginDump();
 
   // Removing an absent group is not an error.
   void Delete(const GroupKey& group, Instant now);

@@ -1,6 +1,7 @@
 // What is behind MetricStore: the lock and what it guards. Knows the other parts of store.
 //
-// metric_store_push.cc has the way in; metric_store.cc all others.
+// metric_store_push.cc has the way in, metric_store_dump.cc the way to a file and back;
+// metric_store.cc all others.
 #pragma once
 
 #include <algorithm>
@@ -27,15 +28,12 @@ inline constexpr std::size_t kFreedWorthTelling = 10'000;
 
 class MetricStore::Impl {
  public:
-  explicit Impl(StoreOptions options)
-      : check_(options.check_consistency),
-        own_(std::move(options.own_families)),
-        state_(std::make_unique<State>()) {}
+  explicit Impl(StoreOptions options);
+  ~Impl();
 
   Status Push(const PushCommand& command);
   Result<RecordedPush> Record(const PushCommand& command);
   Status Apply(const CommandRecord& record, BootTime deadline);
-  BootTime LatestTime();
   void Delete(const GroupKey& key, Instant now) {
     Delete(key.bytes(), ToDeadline(now.boot), TimeRule::kNotBeforeLatest);
   }
@@ -49,7 +47,18 @@ class MetricStore::Impl {
   StoreStats Stats();
   void SetExpiryWaker(std::function<void()> waker) { waker_ = std::move(waker); }
 
+  // In metric_store_dump.cc.
+  BootTime PinTime() PGW_EXCLUDES(mutex_);
+  void UnpinTime() PGW_EXCLUDES(mutex_);
+  void StartWith(const Session& session, bool suspicious) PGW_EXCLUDES(mutex_);
+  Status Load(std::string_view block) PGW_EXCLUDES(mutex_);
+  std::unique_ptr<StoreDump> BeginDump() PGW_EXCLUDES(mutex_);
+  void BeginSession(const Session& fresh) PGW_EXCLUDES(mutex_);
+
  private:
+  class Dump;
+  struct DumpState;
+
   // A push on its way into the store, ready to be applied.
   struct Entering {
     const HashedView& key;
@@ -106,6 +115,16 @@ class MetricStore::Impl {
   void StampPush(Group& group, const Entering& push, Bookkeeping outcome) PGW_REQUIRES(mutex_);
   GroupView View(Group& group) PGW_REQUIRES(mutex_);
 
+  // A dump that goes on gets the group as it is.
+  void WriteBeforeChange(const Group& group) PGW_REQUIRES(mutex_);
+  // The group is newer than the dump that goes on.
+  void LeaveOutOfDump(const Group& group) PGW_REQUIRES(mutex_);
+  void VoidDump() PGW_REQUIRES(mutex_);
+  void PassOn(const Session& fresh) PGW_REQUIRES(mutex_);
+  void Retime(Group& group, const Session& fresh) PGW_REQUIRES(mutex_);
+  void RetimeMember(Group& group, Member& member, Deadline deadline) PGW_REQUIRES(mutex_);
+  void RewriteMember(Group& group, Member& member, Deadline deadline) PGW_REQUIRES(mutex_);
+
   const bool check_;
   const OwnFamilyTable own_;
   std::function<void()> waker_;
@@ -118,6 +137,12 @@ class MetricStore::Impl {
   // Counts the pushes that put families under suspicion; 0: nothing is suspect.
   std::uint64_t suspicion_ PGW_GUARDED_BY(mutex_) = 0;
   std::uint64_t suspicions_ever_ PGW_GUARDED_BY(mutex_) = 0;
+  bool all_suspect_ PGW_GUARDED_BY(mutex_) = false;  // what was loaded
+  Session session_ PGW_GUARDED_BY(mutex_);
+  std::optional<Deadline> pinned_ PGW_GUARDED_BY(mutex_);
+  bool expiry_put_off_ PGW_GUARDED_BY(mutex_) = false;      // somebody was told so while pinned
+  std::unique_ptr<DumpState> dump_ PGW_GUARDED_BY(mutex_);  // null: none goes on
+  std::uint64_t blocks_ever_ PGW_GUARDED_BY(mutex_) = 0;    // of all dumps
   // Of the push being applied; here to keep their memory.
   std::vector<Target> targets_ PGW_GUARDED_BY(mutex_);
   std::vector<std::uint8_t> touched_ PGW_GUARDED_BY(mutex_);

@@ -90,6 +90,10 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
     Wipe(record.time);
     return {};
   }
+  if (record.kind == CommandKind::kSession) {
+    BeginSession({std::string(record.boot_id), record.ttl, record.time});
+    return {};
+  }
   if (record.kind == CommandKind::kDelete) {
     Delete(record.group, ToDeadline(record.time.boot), TimeRule::kAsItSays);
     return {};
@@ -111,11 +115,6 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
   }
   prepared.Trim();
   return refused ? Status() : status;
-}
-
-BootTime MetricStore::Impl::LatestTime() {
-  MutexLock lock(mutex_);
-  return ToBootTime(now_);
 }
 
 // With many groups all that a push touches is cold. What can be known of it is asked for before the
@@ -176,7 +175,13 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
 }
 
 Group& MetricStore::Impl::FindOrAddGroup(Group* group, const Entering& push) {
-  return group != nullptr ? *group : state_->AddGroup(push.key, push.labels);
+  if (group != nullptr) {
+    WriteBeforeChange(*group);
+    return *group;
+  }
+  Group& added = state_->AddGroup(push.key, push.labels);
+  LeaveOutOfDump(added);
+  return added;
 }
 
 void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
@@ -256,6 +261,10 @@ void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping wh
   StoredFamily& family = state_->bookkeeping(which);
   if (!stamp) {
     if (member.deadline == group.deadline) return;  // without TTL: three cold cache lines saved
+    if (!member.alive(now_)) {                      // a reader is ahead, and has seen it expire
+      RewriteMember(group, member, group.deadline);
+      return;
+    }
     family.chunks.Renew(member.slot_ref(), group.deadline);
     member.deadline = group.deadline;
     return;
@@ -360,7 +369,7 @@ void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const Entering
   }
   const SlotRef slot = member.slot_ref();
   const SlotExtra* const extra = slot.chunk->block->extra(slot.slot);
-  // Neither may what a snapshot has seen expired be renewed where it stands: a reader may be ahead.
+  // Neither may what a snapshot has seen expire be renewed where it stands: a reader may be ahead.
   const bool same = member.alive(now_) && content.type == member.type &&
                     family.has_samples == member.has_samples &&
                     content.deadline >= member.deadline && extra == nullptr && !family.message &&

@@ -46,11 +46,13 @@ void StoredFamily::Show(MetricType type, const SharedText& help) {
   std::string lines;
   AppendFamilyHeader(name, shown_help ? &text : nullptr, type, Escaping::kUnderscores, lines);
   header = SharedText(std::move(lines));
+  written_in = 0;
 }
 
 void StoredFamily::ForgetShown() {
   shown_help = {};
   header = {};
+  written_in = 0;
 }
 
 }  // namespace pgw

@@ -45,6 +45,9 @@ struct StoredFamily {
   SharedText header;  // HELP and TYPE lines in the default escaping
   ChunkList chunks;
   bool suspect = false;  // unchecked mode: may be inconsistent, scrapes look
+  // In which block of GroupWriter's the above stands, and as what number.
+  std::uint64_t written_in = 0;
+  std::uint32_t written_as = 0;
 };
 
 }  // namespace pgw

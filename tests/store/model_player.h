@@ -30,7 +30,8 @@ struct History {
   bool utf8;
   std::int64_t ttl_ms;  // 0: off
   // Commands enter as records, as from a log. A second store gets the same records and nothing
-  // else: no readers, no reaper. A third one gets pushes as they are, for their answers.
+  // else: no readers, no reaper. A third one gets pushes as they are, for their answers. Dumps are
+  // taken meanwhile, and read back.
   bool recorded = false;
 };
 
@@ -65,10 +66,17 @@ class ModelPlayer {
             Wipe();
           }
           break;
+        case 4:
+          if (history_.recorded && !dump_) {
+            BeginDump();
+            break;
+          }
+          [[fallthrough]];
         default:
           Push();
       }
       Compare();
+      while (dump_ && Below(2) == 0) StepDump();
     }
   }
 
@@ -176,6 +184,7 @@ class ModelPlayer {
       return record.error();
     }
     const Status status = store_->Apply(*record, DeadlineNow());
+    if (dump_) since_dump_.emplace_back(bytes, DeadlineNow());
     EXPECT_EQ(replica_->Apply(*record, DeadlineNow()).ok(), status.ok());
     return status;
   }
@@ -209,6 +218,37 @@ class ModelPlayer {
   void Erase() {
     const ExpiryProgress progress = store_->EraseExpired(At(now_).boot, 1 + Below(5));
     EXPECT_EQ(progress.lags.size(), progress.families);
+  }
+
+  void BeginDump() {
+    dump_ = store_->BeginDump();
+    blocks_.clear();
+    since_dump_.clear();
+  }
+
+  // A dump and the commands since its beginning make a store like the one dumped.
+  void StepDump() {
+    const StoreDump::Progress progress = dump_->Next(1, blocks_);
+    if (progress == StoreDump::Progress::kVoid) dump_.reset();
+    if (progress != StoreDump::Progress::kDone) return;
+    auto restored =
+        std::make_unique<MetricStore>(StoreOptions{.check_consistency = history_.check});
+    restored->StartWith(dump_->session(), dump_->suspicious());
+    for (const std::string& block : blocks_) {
+      const Status status = restored->Load(block);
+      ASSERT_TRUE(status.ok()) << status.error().message;
+    }
+    for (const auto& [bytes, deadline] : since_dump_) {
+      const Result<CommandRecord> record = ReadCommandRecord(bytes);
+      ASSERT_TRUE(record);
+      (void)restored->Apply(*record, deadline);
+    }
+    dump_.reset();
+    replica_ = std::move(restored);  // and goes on as that
+    const std::shared_ptr<const Snapshot> snapshot = store_->SnapshotAt(At(now_));
+    CompareReplica(*snapshot);
+    const bool with_lines = !snapshot->inconsistency();
+    ASSERT_EQ(Groups(*replica_, with_lines), Groups(*store_, with_lines));
   }
 
   // Makes the store copy on write, and proves that what a reader holds does not change.
@@ -250,7 +290,7 @@ class ModelPlayer {
     if (expected) {
       ASSERT_EQ(Text(*snapshot), *expected);
     }
-    ASSERT_EQ(Groups(expected.has_value()), model_.Groups(now_, expected.has_value()));
+    ASSERT_EQ(Groups(*store_, expected.has_value()), model_.Groups(now_, expected.has_value()));
     ASSERT_EQ(snapshot->groups(), model_.Groups(now_, false).size());
     if (history_.recorded && Below(8) == 0) CompareReplica(*snapshot);
   }
@@ -267,12 +307,13 @@ class ModelPlayer {
     ASSERT_EQ(copy->series(), snapshot.series());
   }
 
-  std::map<Labels, std::map<std::string, std::multiset<std::string>>> Groups(bool with_lines) {
+  std::map<Labels, std::map<std::string, std::multiset<std::string>>> Groups(MetricStore& store,
+                                                                             bool with_lines) {
     std::map<Labels, std::map<std::string, std::multiset<std::string>>> groups;
     std::size_t cursor = 0;
     std::vector<GroupView> views;
     do {
-      cursor = store_->ListGroups(At(now_), cursor, 2, views);
+      cursor = store.ListGroups(At(now_), cursor, 2, views);
     } while (cursor != 0);
     const auto time = [](const std::optional<WallTime>& t) {
       if (!t) return std::string("0");
@@ -301,6 +342,9 @@ class ModelPlayer {
   std::int64_t now_ = 1'000'000;  // milliseconds
   std::shared_ptr<const Snapshot> held_;
   std::multiset<std::string> held_text_;
+  std::unique_ptr<StoreDump> dump_;
+  std::vector<std::string> blocks_;
+  std::vector<std::pair<std::string, BootTime>> since_dump_;
 };
 
 }  // namespace pgw::testing

@@ -1,0 +1,216 @@
+// How what is stored leaves for a file and comes back, and how it passes from one session to the
+// next.
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "store/group_record.h"
+#include "store/metric_store_impl.h"
+
+namespace pgw {
+namespace {
+
+constexpr Deadline kNeverExpires = std::numeric_limits<Deadline>::max();
+
+Deadline SaturatingAdd(Deadline a, std::int64_t b) {
+  Deadline sum = 0;
+  if (!__builtin_add_overflow(a, b, &sum)) return std::max(sum, kFreeSlot + 1);
+  return b > 0 ? kNeverExpires : kFreeSlot + 1;
+}
+
+// When something ceases to exist by the TTL of a new session.
+Deadline DeadlineIn(const Session& fresh, const Session& old, Deadline deadline,
+                    std::int64_t pushed) {
+  const std::int64_t ttl = fresh.ttl.count();
+  if (ttl == 0) return kNeverExpires;
+  if (fresh.SameBoot(old) && old.ttl.count() > 0 && deadline != kNeverExpires) {
+    return SaturatingAdd(SaturatingAdd(deadline, -old.ttl.count()), ttl);
+  }
+  // Only the wall clock knows its age. What seems to come from the future is new: never more than
+  // the TTL is left.
+  std::int64_t age = 0;
+  if (__builtin_sub_overflow(ToNanoseconds(fresh.time.wall), pushed, &age)) age = ttl;
+  return SaturatingAdd(ToDeadline(fresh.time.boot), ttl - std::clamp<std::int64_t>(age, 0, ttl));
+}
+
+}  // namespace
+
+// What a dump has done so far. Guarded by the store's lock.
+struct MetricStore::Impl::DumpState {
+  DumpState(std::uint64_t& blocks_ever, std::size_t places, Deadline the_time)
+      : walked(blocks_ever), early(blocks_ever), written(places), time(the_time) {}
+
+  GroupWriter walked;
+  GroupWriter early;  // groups that commands were about to change
+  std::vector<bool> written;
+  std::size_t cursor = 0;
+  const Deadline time;
+  bool is_void = false;
+};
+
+class MetricStore::Impl::Dump final : public StoreDump {
+ public:
+  explicit Dump(Impl& impl) : impl_(impl) {
+    const MutexLock lock(impl_.mutex_);
+    session_ = impl_.session_;
+    session_.time.boot = ToBootTime(impl_.now_);
+    suspicious_ = impl_.suspicion_ != 0;
+    const std::vector<Group*>& places = impl_.state_->places();
+    impl_.dump_ = std::make_unique<DumpState>(impl_.blocks_ever_, places.size(), impl_.now_);
+    // Who gets a free place is no part of it.
+    for (std::size_t i = 0; i < places.size(); ++i) impl_.dump_->written[i] = places[i] == nullptr;
+  }
+  ~Dump() override {
+    const MutexLock lock(impl_.mutex_);
+    impl_.dump_.reset();
+  }
+
+  const Session& session() const override { return session_; }
+  bool suspicious() const override { return suspicious_; }
+
+  Progress Next(std::size_t bytes_max, std::vector<std::string>& blocks) override {
+    constexpr std::size_t kBytesPerPlace = 32;  // what an empty one costs
+    const MutexLock lock(impl_.mutex_);
+    DumpState& dump = *impl_.dump_;
+    if (dump.is_void) return Progress::kVoid;
+    std::size_t seen = 0;
+    for (; dump.cursor < dump.written.size(); ++dump.cursor, ++seen) {
+      if (seen > 0 && dump.walked.bytes() + seen * kBytesPerPlace >= bytes_max) break;
+      if (dump.written[dump.cursor]) continue;
+      dump.written[dump.cursor] = true;
+      dump.walked.Write(*impl_.state_->places()[dump.cursor], dump.time);
+    }
+    std::ranges::move(dump.early.Take(), std::back_inserter(blocks));
+    std::ranges::move(dump.walked.Take(), std::back_inserter(blocks));
+    return dump.cursor == dump.written.size() ? Progress::kDone : Progress::kMore;
+  }
+
+ private:
+  Impl& impl_;
+  Session session_;
+  bool suspicious_ = false;
+};
+
+MetricStore::Impl::Impl(StoreOptions options)
+    : check_(options.check_consistency),
+      own_(std::move(options.own_families)),
+      state_(std::make_unique<State>()) {}
+
+MetricStore::Impl::~Impl() = default;
+
+void MetricStore::Impl::WriteBeforeChange(const Group& group) {
+  if (dump_ == nullptr || group.place >= dump_->written.size()) return;
+  if (dump_->written[group.place]) return;
+  dump_->written[group.place] = true;
+  dump_->early.Write(group, dump_->time);
+}
+
+void MetricStore::Impl::LeaveOutOfDump(const Group& group) {
+  if (dump_ != nullptr && group.place < dump_->written.size()) dump_->written[group.place] = true;
+}
+
+void MetricStore::Impl::VoidDump() {
+  if (dump_ != nullptr) dump_->is_void = true;
+}
+
+std::unique_ptr<StoreDump> MetricStore::Impl::BeginDump() { return std::make_unique<Dump>(*this); }
+
+void MetricStore::Impl::StartWith(const Session& session, bool suspicious) {
+  const MutexLock lock(mutex_);
+  session_ = session;
+  now_ = ToDeadline(session.time.boot);
+  all_suspect_ = suspicious;
+  if (suspicious) suspicion_ = ++suspicions_ever_;
+}
+
+Status MetricStore::Impl::Load(std::string_view block) {
+  const MutexLock lock(mutex_);
+  return ReadGroups(block, *state_);
+}
+
+BootTime MetricStore::Impl::PinTime() {
+  const MutexLock lock(mutex_);
+  pinned_ = now_;
+  return ToBootTime(now_);
+}
+
+void MetricStore::Impl::UnpinTime() {
+  bool put_off = false;
+  {
+    const MutexLock lock(mutex_);
+    pinned_.reset();
+    put_off = std::exchange(expiry_put_off_, false);
+  }
+  if (put_off && waker_) waker_();
+}
+
+void MetricStore::Impl::BeginSession(const Session& fresh) {
+  {
+    const MutexLock lock(mutex_);
+    const bool same_boot = session_.SameBoot(fresh);
+    if (!same_boot || session_.ttl != fresh.ttl) PassOn(fresh);
+    const Deadline time = ToDeadline(fresh.time.boot);
+    now_ = same_boot ? std::max(now_, time) : time;
+    session_ = fresh;
+  }
+  if (waker_) waker_();
+}
+
+// What has expired by the old deadlines is dropped, all else gets new ones.
+void MetricStore::Impl::PassOn(const Session& fresh) {
+  VoidDump();
+  const std::vector<Group*> groups = state_->places();
+  for (Group* const group : groups) {
+    if (group == nullptr) continue;
+    bool erased = false;
+    state_->EraseExpired(
+        *group, now_, std::numeric_limits<std::size_t>::max(), [](Deadline) {}, &erased);
+    if (!erased) Retime(*group, fresh);
+  }
+}
+
+void MetricStore::Impl::Retime(Group& group, const Session& fresh) {
+  std::int64_t newest = std::numeric_limits<std::int64_t>::min();
+  for (const Member& member : group.bookkeeping) newest = std::max(newest, member.pushed);
+  for (const Member& member : group.members) newest = std::max(newest, member.pushed);
+  group.deadline = DeadlineIn(fresh, session_, group.deadline, newest);
+  for (Member& member : group.members) {
+    RetimeMember(group, member, DeadlineIn(fresh, session_, member.deadline, member.pushed));
+  }
+  for (Member& member : group.bookkeeping) RetimeMember(group, member, group.deadline);
+  state_->calendar().Remove(group);
+  state_->Schedule(group);
+}
+
+void MetricStore::Impl::RetimeMember(Group& group, Member& member, Deadline deadline) {
+  if (member.deadline == deadline) return;
+  RewriteMember(group, member, deadline);
+}
+
+// The same content until another time. Where a reader may have seen the slot expire, it must not
+// be renewed in place.
+void MetricStore::Impl::RewriteMember(Group& group, Member& member, Deadline deadline) {
+  const std::string text(ChunkList::Text(member.slot_ref()));
+  const SlotExtra* const extra = member.chunk->block->extra(member.slot);
+  SlotContent content;
+  content.text = text;
+  content.type = member.type;
+  content.deadline = deadline;
+  if (extra != nullptr) {
+    content.message = extra->message;
+    content.error = extra->error;
+  }
+  state_->ReplaceMember(group, member, std::move(content), member.has_samples);
+}
+
+BootTime MetricStore::PinTime() { return impl_->PinTime(); }
+void MetricStore::UnpinTime() { impl_->UnpinTime(); }
+void MetricStore::StartWith(const Session& session, bool suspicious) {
+  impl_->StartWith(session, suspicious);
+}
+Status MetricStore::Load(std::string_view block) { return impl_->Load(block); }
+std::unique_ptr<StoreDump> MetricStore::BeginDump() { return impl_->BeginDump(); }
+
+}  // namespace pgw
