@@ -59,7 +59,7 @@ class MetricStore::Impl::Dump final : public StoreDump {
     suspicious_ = impl_.suspicion_ != 0;
     const std::vector<Group*>& places = impl_.state_->places();
     impl_.dump_ = std::make_unique<DumpState>(impl_.blocks_ever_, places.size(), impl_.now_);
-    // Who gets a free place is no part of it.
+    // Who gets a free place, or one that becomes free, is no part of it.
     for (std::size_t i = 0; i < places.size(); ++i) impl_.dump_->written[i] = places[i] == nullptr;
   }
   ~Dump() override {
@@ -105,10 +105,6 @@ void MetricStore::Impl::WriteBeforeChange(const Group& group) {
   if (dump_->written[group.place]) return;
   dump_->written[group.place] = true;
   dump_->early.Write(group, dump_->time);
-}
-
-void MetricStore::Impl::LeaveOutOfDump(const Group& group) {
-  if (dump_ != nullptr && group.place < dump_->written.size()) dump_->written[group.place] = true;
 }
 
 void MetricStore::Impl::VoidDump() {

@@ -117,8 +117,6 @@ class MetricStore::Impl {
 
   // A dump that goes on gets the group as it is.
   void WriteBeforeChange(const Group& group) PGW_REQUIRES(mutex_);
-  // The group is newer than the dump that goes on.
-  void LeaveOutOfDump(const Group& group) PGW_REQUIRES(mutex_);
   void VoidDump() PGW_REQUIRES(mutex_);
   void PassOn(const Session& fresh) PGW_REQUIRES(mutex_);
   void Retime(Group& group, const Session& fresh) PGW_REQUIRES(mutex_);

@@ -179,9 +179,7 @@ Group& MetricStore::Impl::FindOrAddGroup(Group* group, const Entering& push) {
     WriteBeforeChange(*group);
     return *group;
   }
-  Group& added = state_->AddGroup(push.key, push.labels);
-  LeaveOutOfDump(added);
-  return added;
+  return state_->AddGroup(push.key, push.labels);
 }
 
 void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {

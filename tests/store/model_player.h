@@ -231,8 +231,9 @@ class ModelPlayer {
     const StoreDump::Progress progress = dump_->Next(1, blocks_);
     if (progress == StoreDump::Progress::kVoid) dump_.reset();
     if (progress != StoreDump::Progress::kDone) return;
-    auto restored =
-        std::make_unique<MetricStore>(StoreOptions{.check_consistency = history_.check});
+    StoreOptions options;
+    options.check_consistency = history_.check;
+    auto restored = std::make_unique<MetricStore>(options);
     restored->StartWith(dump_->session(), dump_->suspicious());
     for (const std::string& block : blocks_) {
       const Status status = restored->Load(block);
