@@ -20,6 +20,11 @@ struct Session {
   // One moment of the session on both clocks, for instance its beginning.
   Instant time{};
 
+  // Of what is pushed in it; as TtlPolicy.
+  BootTime DeadlineFor(BootTime pushed) const {
+    return ttl.count() == 0 || pushed > kNever - ttl ? kNever : pushed + ttl;
+  }
+
   bool SameBoot(const Session& other) const { return !boot_id.empty() && boot_id == other.boot_id; }
 };
 

@@ -1,0 +1,66 @@
+#include "store/durable/replay.h"
+
+#include <string>
+#include <utility>
+
+#include "store/byte_format.h"
+#include "store/command_record.h"
+
+namespace pgw {
+namespace {
+
+constexpr std::uint8_t kMetaVersion = 1;
+enum MetaFlag : std::uint8_t { kSuspicious = 1 };
+
+}  // namespace
+
+std::string EncodeSnapshotMeta(const Session& session, bool suspicious) {
+  std::string meta;
+  AppendByte(kMetaVersion, meta);
+  AppendByte(suspicious ? kSuspicious : 0, meta);
+  AppendSessionRecord(session, meta);
+  return meta;
+}
+
+Status StoreReplayer::OnSnapshotMeta(std::string_view meta) {
+  // Repaired without it: nothing is known of the deadlines' clock, so the wall clock's times count.
+  if (meta.empty()) {
+    store_.StartWith(Session(), true);
+    return {};
+  }
+  ByteReader reader(meta);
+  const std::uint8_t version = reader.Byte();
+  const std::uint8_t flags = reader.Byte();
+  if (version != kMetaVersion || (flags & ~kSuspicious) != 0) {
+    return InvalidArgument("meta data of version " + std::to_string(version) +
+                           ", which this program does not know");
+  }
+  const Result<CommandRecord> record = ReadCommandRecord(reader.rest());
+  if (!record || record->kind != CommandKind::kSession) {
+    return InvalidArgument("meta data without a session");
+  }
+  session_ = {std::string(record->boot_id), record->ttl, record->time};
+  store_.StartWith(session_, (flags & kSuspicious) != 0);
+  return {};
+}
+
+Status StoreReplayer::OnSnapshotBlock(std::string_view block) { return store_.Load(block); }
+
+Status StoreReplayer::OnRecord(persistence::Lsn /*lsn*/, std::string_view bytes) {
+  const Result<CommandRecord> record = ReadCommandRecord(bytes);
+  if (!record) return record.error();
+  if (record->kind == CommandKind::kSession) {
+    session_ = {std::string(record->boot_id), record->ttl, record->time};
+  }
+  // A push that was refused when it came is refused again.
+  const Status status = store_.Apply(*record, session_.DeadlineFor(record->time.boot));
+  if (!status && status.error().code == Code::kInternal) return status;
+  return {};
+}
+
+Status StoreReplayer::OnForeignSnapshot(const File& file) {
+  if (!foreign_) return Replayer::OnForeignSnapshot(file);
+  return foreign_(file, store_);
+}
+
+}  // namespace pgw
