@@ -9,9 +9,6 @@
 namespace pgw::http {
 namespace {
 
-// What a client may still send of a body that was refused without being read, before giving up its
-// connection is cheaper than reading on. Go's bound.
-constexpr std::uint64_t kDiscardBytesMax = 256 * 1024;
 // How long a client may take to read its last answer while it is still sending.
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::chrono::milliseconds kLingerTimeoutDraining{500};
@@ -21,39 +18,6 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 bool HasBody(const RequestTraits& traits) {
   return traits.chunked || traits.content_length.value_or(0) > 0;
-}
-
-// Of one body. A larger one than all may be together would wait for ever.
-std::uint64_t BodyBytesMax(const Limits& limits) {
-  if (limits.body_bytes_max == 0) return limits.bodies_bytes_max;
-  if (limits.bodies_bytes_max == 0) return limits.body_bytes_max;
-  return std::min(limits.body_bytes_max, limits.bodies_bytes_max);
-}
-
-Response TooLarge(const Limits& limits) {
-  Response response = Response::PlainError(
-      413, "request body too large: more than " + std::to_string(BodyBytesMax(limits)) + " bytes");
-  response.close = true;
-  return response;
-}
-
-Response HandlerFailed() { return Response::PlainError(500, "Internal Server Error"); }
-
-// Handlers promise not to throw; memory may still run out in one.
-Response CallOnRequest(Handler& handler, const Request& request) {
-  try {
-    return handler.OnRequest(request);
-  } catch (...) {
-    return HandlerFailed();
-  }
-}
-
-std::optional<Response> CallOnHeader(Handler& handler, const Request& request) {
-  try {
-    return handler.OnHeader(request);
-  } catch (...) {
-    return HandlerFailed();
-  }
 }
 
 }  // namespace
@@ -86,7 +50,7 @@ void Connection::Close() {
   Unpause();
   outgoing_.reset();
   ready_.reset();
-  if (!handling) ReleaseIncoming();  // else a worker still reads it
+  if (!handling) ReleaseIncoming();  // else a worker may still read it
   thread_.engine().RemoveBusy();
 }
 
@@ -306,10 +270,15 @@ Incoming& Connection::EnsureIncoming() {
 
 void Connection::ReleaseIncoming() {
   if (incoming_ == nullptr) return;
+  ReleaseBody();
+  thread_.GiveBack(std::move(incoming_));
+}
+
+// Called by whoever has the request: the I/O thread, or a worker.
+void Connection::ReleaseBody() {
   incoming_->body = ByteBuffer();
   if (std::exchange(incoming_->has_reserve, false)) thread_.engine().budget.ReleaseReserve();
   SettleCharge();
-  thread_.GiveBack(std::move(incoming_));
 }
 
 // Takes what was received, behind what was left over, through as many steps as it allows.
@@ -392,15 +361,13 @@ bool Connection::Begin(RequestParser& parser, std::string_view head, std::string
     return AnswerEarly(std::move(*early), traits, parser, head, in);
   }
   if (!request.has_body) {
-    Answer(CallOnRequest(engine.handler, request), parser.line(), traits.keep_alive);
-    return true;
+    return AnswerOrAwait(CallOnRequest(request), parser.line(), traits.keep_alive);
   }
   if (traits.content_length && *traits.content_length <= in.size() &&
       *traits.content_length < engine.options.offload_body_bytes) {
     request.body = in.substr(0, static_cast<std::size_t>(*traits.content_length));
     in.remove_prefix(request.body.size());
-    Answer(CallOnRequest(engine.handler, request), parser.line(), traits.keep_alive);
-    return true;
+    return AnswerOrAwait(CallOnRequest(request), parser.line(), traits.keep_alive);
   }
   Request& kept = KeepRequest(parser, head).request;
   kept.head_received = kept.received = request.received;
@@ -421,55 +388,6 @@ Request Connection::MakeRequest(const RequestParser& parser, const RequestTraits
   request.has_body = HasBody(traits);
   request.remote_address = remote_;
   return request;
-}
-
-std::optional<Response> Connection::EarlyAnswer(const Request& request,
-                                                const RequestTraits& traits) {
-  Response response;
-  response.close = true;
-  switch (traits.built_in) {
-    case BuiltIn::kServerOptions:
-      return Response{};
-    case BuiltIn::kAsterisk:
-      response.status = 400;
-      return response;
-    case BuiltIn::kExpectationFailed:
-      response.status = 417;
-      return response;
-    case BuiltIn::kConnect:
-      response = Response::PlainError(404, "404 page not found");
-      response.close = true;
-      return response;
-    case BuiltIn::kNone:
-      break;
-  }
-  const std::uint64_t bytes_max = BodyBytesMax(limits());
-  if (bytes_max != 0 && traits.content_length.value_or(0) > bytes_max) return TooLarge(limits());
-  return CallOnHeader(thread_.engine().handler, request);
-}
-
-// The request was answered without its body: skip that if it is short, or else close.
-bool Connection::AnswerEarly(Response response, const RequestTraits& traits, RequestParser& parser,
-                             std::string_view head, std::string_view& in) {
-  if (traits.content_length.value_or(0) <= in.size() && !traits.chunked) {
-    in.remove_prefix(static_cast<std::size_t>(traits.content_length.value_or(0)));
-    Answer(std::move(response), parser.line(), traits.keep_alive);
-    return true;
-  }
-  // A client that was promised an interim answer may or may not send its body now: the next byte
-  // could be either, so the connection cannot be kept.
-  const bool keep = traits.keep_alive && !response.close && !traits.expects_continue &&
-                    !thread_.draining() &&
-                    (traits.chunked || *traits.content_length <= kDiscardBytesMax);
-  if (!keep) {
-    linger_ = true;
-    Answer(std::move(response), parser.line(), false);
-    return false;
-  }
-  const Incoming& incoming = KeepRequest(parser, head);
-  stage_ = Stage::kDiscarding;
-  Answer(std::move(response), incoming.parser.line(), true);
-  return true;
 }
 
 // Moves a request out of the thread's buffers, which the next connection is going to use.
@@ -504,7 +422,7 @@ bool Connection::StepBody(std::string_view& in) {
   } else {
     std::size_t consumed = 0;
     const RequestParser::Progress progress =
-        incoming.parser.ParseChunks(in, discard ? kDiscardBytesMax : BodyBytesMax(limits()),
+        incoming.parser.ParseChunks(in, discard ? kDiscardBytesMax : BodyBytesMax(),
                                     discard ? nullptr : &incoming.body, consumed);
     in.remove_prefix(consumed);
     SettleCharge();
@@ -525,55 +443,12 @@ void Connection::RefuseBody(int status) {
   if (stage_ == Stage::kDiscarding) {  // it had its answer
     close_after_write_ = true;
   } else if (status == 413) {
-    Answer(TooLarge(limits()), incoming_->parser.line(), false);
+    Answer(TooLarge(), incoming_->parser.line(), false);
   } else if (status == 503) {
     Fail(503, "out of memory");
   } else {
     Refuse({status});
   }
-}
-
-bool Connection::HandleBody() {
-  Engine& engine = thread_.engine();
-  Incoming& incoming = *incoming_;
-  incoming.request.body = incoming.body.view();
-  incoming.request.received = engine.clock.Now();
-  if (incoming.body.size() >= engine.options.offload_body_bytes) {
-    stage_ = Stage::kHandling;
-    deadline_ = SteadyTime::max();
-    ++operations_;
-    try {
-      engine.workers.Run([this, &engine, request = &incoming.request] {
-        thread_.Post([this, response = CallOnRequest(engine.handler, *request)]() mutable {
-          RunOperation([&] { OnHandled(std::move(response)); });
-        });
-      });
-      return false;
-    } catch (...) {  // no thread to be had: then this one does it
-      --operations_;
-    }
-  }
-  FinishHandled(CallOnRequest(engine.handler, incoming.request));
-  return true;
-}
-
-void Connection::OnHandled(Response response) {
-  if (stage_ == Stage::kClosed) return;
-  if (outgoing_ != nullptr) {
-    ready_ = std::make_unique<Response>(std::move(response));
-    return;
-  }
-  FinishHandled(std::move(response));
-  Consume({});
-}
-
-void Connection::FinishHandled(Response response) {
-  stage_ = Stage::kIdle;
-  Answer(std::move(response), incoming_->parser.line(), incoming_->traits.keep_alive);
-  if (incoming_ == nullptr) return;  // closed meanwhile
-  std::string rest = std::move(incoming_->bytes);
-  ReleaseIncoming();
-  if (!rest.empty()) EnsureIncoming().bytes = std::move(rest);
 }
 
 }  // namespace pgw::http

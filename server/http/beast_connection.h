@@ -46,10 +46,14 @@ struct Outgoing {
   int unacknowledged = 0;  // bytes in the kernel at that time
 };
 
-// Lives until it is closed and no operation of Asio or a worker refers to it; deletes itself then.
-// Used by its I/O thread alone.
-class Connection {
+// Lives until it is closed and no operation of Asio, worker or responder refers to it; deletes
+// itself then. Used by its I/O thread alone.
+class Connection final : public Recipient {
  public:
+  // What a client may still send of a body that was refused without being read, before giving up
+  // its connection is cheaper than reading on. Go's bound.
+  static constexpr std::uint64_t kDiscardBytesMax = 256 * 1024;
+
   Connection(IoThread& thread, int descriptor, std::string remote);
   ~Connection();
   Connection(const Connection&) = delete;
@@ -60,8 +64,10 @@ class Connection {
   SteadyTime CheckDeadline(SteadyTime now);
   // The server wants to stop: ends at once if nothing is on its way, or else as soon as it can.
   void Drain();
-  // Ends at once, unless a worker has its request.
+  // Ends at once; what a worker has of it stays until that is done.
   void Abort();
+  // The end of a wait that Await() began.
+  void TakeLateResponse(Response response) override;
   // Its share of the budget may be there now. False if it is not.
   bool Resume();
 
@@ -73,7 +79,7 @@ class Connection {
     kIdle,        // nothing of the next request is here
     kHead,        // a part of its head is
     kBody,        // its head is, and a part of its body may be
-    kHandling,    // a worker has it
+    kHandling,    // a worker has it, or its answer comes later
     kDiscarding,  // it was answered early, the rest of its body is thrown away
     kLingering,   // all is said; the client may read it in peace
     kClosed,
@@ -91,7 +97,6 @@ class Connection {
   void RunOperation(Step step);
   void OnReadable();
   void OnWritable();
-  void OnHandled(Response response);
   void WaitReadable();
   void WaitWritable();
 
@@ -104,16 +109,28 @@ class Connection {
   bool StepHead(std::string_view& in);
   bool StepBody(std::string_view& in);
   bool Begin(RequestParser& parser, std::string_view head, std::string_view& in);
+  Incoming& KeepRequest(RequestParser& parser, std::string_view head);
+  void RefuseBody(int status);
+  void ReleaseIncoming();
+  void ReleaseBody();
+  Incoming& EnsureIncoming();
+  Request MakeRequest(const RequestParser& parser, const RequestTraits& traits) const;
+
+  // Handling.
+  std::uint64_t BodyBytesMax() const;
+  Response TooLarge() const;
   std::optional<Response> EarlyAnswer(const Request& request, const RequestTraits& traits);
   bool AnswerEarly(Response response, const RequestTraits& traits, RequestParser& parser,
                    std::string_view head, std::string_view& in);
-  Incoming& KeepRequest(RequestParser& parser, std::string_view head);
+  bool KeepsUnread(const Response& response, const RequestTraits& traits) const;
+  void AnswerUnread(Response response);
+  Response CallOnRequest(const Request& request);
   bool HandleBody();
+  void HandleOnWorker();
+  bool AnswerOrAwait(Response response, const RequestLine& line, bool keep_alive);
+  void BeginHandling(const RequestLine& line, bool keep_alive);
+  void Await(std::unique_ptr<PendingResponse> later, const RequestLine& line, bool keep_alive);
   void FinishHandled(Response response);
-  void RefuseBody(int status);
-  void ReleaseIncoming();
-  Incoming& EnsureIncoming();
-  Request MakeRequest(const RequestParser& parser, const RequestTraits& traits) const;
 
   // Output.
   void Answer(Response response, const RequestLine& line, bool keep_alive);
@@ -138,7 +155,7 @@ class Connection {
   SteadyTime deadline_ = SteadyTime::max();
   std::unique_ptr<Incoming> incoming_;
   std::unique_ptr<Outgoing> outgoing_;
-  std::unique_ptr<Response> ready_;  // a worker's, while an earlier answer is still leaving
+  std::unique_ptr<Response> ready_;  // came while an earlier answer is still leaving
   std::list<Connection*>::iterator paused_place_;
   std::string remote_;
   unsigned operations_ = 0;  // that refer to this object
@@ -150,6 +167,12 @@ class Connection {
   bool linger_ = false;
   bool served_one_ = false;
   unsigned char stray_newlines_max_ = 0;
+  // Of the request in kHandling: all that its answer needs to know of it, so that a connection that
+  // waits keeps nothing else.
+  bool handled_is_head_ = false;
+  bool handled_is_http_1_0_ = false;
+  bool handled_keep_alive_ = false;
+  bool handled_is_unread_ = false;  // answered early, its body is still to be dealt with
 };
 
 // Every entry from outside. `step` may close the connection, but not delete it.

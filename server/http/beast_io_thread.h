@@ -18,6 +18,7 @@
 
 #include "base/mutex.h"
 #include "server/http/body_budget.h"
+#include "server/http/mailbox.h"
 #include "server/http/request_parser.h"
 #include "server/http/server.h"
 #include "server/http/worker_pool.h"
@@ -72,8 +73,8 @@ struct Engine {
 };
 
 // An I/O context, the one thread that runs it, and what its connections share, so that an idle
-// connection owns next to nothing. Everything but Post() and the constructor belongs to that
-// thread.
+// connection owns next to nothing. Everything but Post(), mailbox() and the constructor belongs to
+// that thread.
 class IoThread {
  public:
   explicit IoThread(Engine& engine);
@@ -90,6 +91,8 @@ class IoThread {
     boost::asio::post(io_, std::move(task));
   }
   void PostResume();
+  // Where answers that come later are put, from any thread.
+  const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
 
   // Accepts on a listening descriptor, which it closes in the end.
   void Accept(int listener);
@@ -133,6 +136,7 @@ class IoThread {
   void ScheduleScan(SteadyTime deadline);
   void Scan();
   void TryPaused();
+  void HandOutAnswers();
 
   Engine& engine_;
   boost::asio::io_context io_;
@@ -152,6 +156,7 @@ class IoThread {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::list<Connection*> paused_;
   std::atomic<bool> resume_posted_{false};
+  const std::shared_ptr<Mailbox> mailbox_;
   Connection* first_ = nullptr;  // intrusive list of all connections
   bool draining_ = false;
   SteadyTime drain_deadline_ = SteadyTime::max();

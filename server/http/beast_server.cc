@@ -99,9 +99,11 @@ IoThread::IoThread(Engine& engine)
       work_(io_.get_executor()),
       timer_(io_.get_executor()),
       scan_interval_(ScanInterval(engine.options.limits)),
-      input_(std::make_unique_for_overwrite<char[]>(kInputBytes)) {}
+      input_(std::make_unique_for_overwrite<char[]>(kInputBytes)),
+      mailbox_(std::make_shared<Mailbox>([this] { Post([this] { HandOutAnswers(); }); })) {}
 
 IoThread::~IoThread() {
+  mailbox_->Close();
   while (first_ != nullptr) delete first_;
 }
 
@@ -279,6 +281,13 @@ void IoThread::PostResume() {
 
 void IoThread::TryPaused() {
   while (!paused_.empty() && paused_.front()->Resume()) {
+  }
+}
+
+void IoThread::HandOutAnswers() {
+  for (std::unique_ptr<LateResponse> late = mailbox_->TakeAll(); late != nullptr;
+       late = std::move(late->next)) {
+    late->recipient().TakeLateResponse(std::move(late->response));
   }
 }
 

@@ -8,6 +8,9 @@
 namespace pgw::http {
 
 // Thread-safe: an engine calls it from several threads at once. No exception leaves it.
+//
+// Both calls may return an answer that comes later (Response::later). Its connection waits
+// meanwhile, with the requests behind it, but no thread does.
 class Handler {
  public:
   virtual ~Handler() = default;

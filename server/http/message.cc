@@ -11,6 +11,31 @@ std::optional<std::string_view> Request::Find(std::string_view name) const {
   return std::nullopt;
 }
 
+namespace {
+
+Response NoAnswer() noexcept {
+  try {
+    return Response::PlainError(500, "Internal Server Error");
+  } catch (...) {  // no memory for words
+    Response response;
+    response.status = 500;
+    return response;
+  }
+}
+
+}  // namespace
+
+Responder::~Responder() {
+  if (sink_ != nullptr) Send(NoAnswer());
+}
+
+void Responder::Send(Response response) noexcept {
+  if (sink_ == nullptr) return;
+  if (response.later != nullptr) response = NoAnswer();
+  Sink& sink = *sink_;
+  sink.Take(std::move(sink_), std::move(response));
+}
+
 Response Response::PlainError(int status, std::string_view message) {
   Response response;
   response.status = status;

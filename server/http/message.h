@@ -20,7 +20,8 @@ struct Header {
 };
 
 // A view: everything belongs to the engine and lives until the handler's last call for this
-// request has returned (OnRequest, or OnHeader where that answered).
+// request has returned (OnRequest, or OnHeader where that answered). An answer that comes later
+// does not prolong it.
 struct Request {
   std::string_view method;  // as sent, case-sensitive
   // Path and query as sent, still percent-encoded; an absolute-form target is cut down to them.
@@ -51,6 +52,48 @@ class BodySource {
   virtual void Next(std::vector<std::string_view>& pieces) = 0;
 };
 
+struct Response;
+
+// Where an answer goes that is not known when its handler returns. Whoever has it may move it to
+// any thread and uses it once, at any time: what comes after the connection was closed, or the
+// server destroyed, is dropped. One that is destroyed unused answers 500, so that no client waits
+// for ever.
+class Responder {
+ public:
+  // The engine's end of it.
+  class Sink {
+   public:
+    virtual ~Sink() = default;
+    // Called once, on any thread. Owns itself from now on: its memory can carry the answer.
+    virtual void Take(std::unique_ptr<Sink> self, Response response) noexcept = 0;
+  };
+
+  explicit Responder(std::unique_ptr<Sink> sink) noexcept : sink_(std::move(sink)) {}
+  Responder(Responder&&) noexcept = default;
+  Responder& operator=(Responder&& other) noexcept {
+    Responder(std::move(other)).sink_.swap(sink_);
+    return *this;
+  }
+  ~Responder();
+
+  // `response` must be a final one; one with a `later` becomes a 500. Does not block, never runs a
+  // handler, and is cheap enough for a thread that has many answers to give. Only the first call
+  // counts.
+  void Send(Response response) noexcept;
+
+ private:
+  std::unique_ptr<Sink> sink_;
+};
+
+// What a handler returns when it does not want to hold its thread until the answer is known.
+class PendingResponse {
+ public:
+  virtual ~PendingResponse() = default;
+  // Called once, soon after the handler returned and on the same thread, which it must not hold up.
+  // The request and its body are gone. May send the answer itself. Is destroyed afterwards.
+  virtual void Start(Responder responder) = 0;
+};
+
 struct Response {
   int status = 200;
   // Content-Length, Transfer-Encoding, Date and Connection are the engine's to add.
@@ -60,10 +103,30 @@ struct Response {
   std::optional<std::uint64_t>
       stream_length;   // exact if given; otherwise chunked (HTTP/1.0: close)
   bool close = false;  // close the connection after this answer
+  // If set, the answer comes later, and everything else here is ignored.
+  std::unique_ptr<PendingResponse> later{};
 
+  // An answer that comes later: `start(Responder)` is what PendingResponse::Start() does.
+  template <typename Function>
+  static Response Later(Function start);
   // Go's http.Error: text/plain, nosniff, `message` and a line feed.
   static Response PlainError(int status, std::string_view message);
 };
+
+template <typename Function>
+Response Response::Later(Function start) {
+  class Pending final : public PendingResponse {
+   public:
+    explicit Pending(Function&& start) : start_(std::move(start)) {}
+    void Start(Responder responder) override { start_(std::move(responder)); }
+
+   private:
+    Function start_;
+  };
+  Response response;
+  response.later = std::make_unique<Pending>(std::move(start));
+  return response;
+}
 
 // The standard phrase (200 OK); empty for codes without one.
 std::string_view ReasonPhrase(int status);

@@ -2,10 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -180,6 +183,42 @@ TEST(CivetwebResponseTest, AnswersForAHandlerThatThrows) {
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 500 Internal Server Error\r\n"));
     EXPECT_EQ(BodyOf(answer), "Internal Server Error\n");
   }
+}
+
+// Answers that come later: a thread answers what it is given, in the order of its arrival.
+TEST(CivetwebResponseTest, WaitsForAnAnswerThatComesLater) {
+  std::promise<http::Responder> promises[3];
+  std::thread answering([&] {
+    for (std::promise<http::Responder>& promise : promises) {
+      Response response;
+      response.body = "late";
+      promise.get_future().get().Send(std::move(response));
+    }
+  });
+  std::atomic<std::size_t> asked{0};
+  const auto later = [&] {
+    return Response::Later(
+        [&](http::Responder responder) { promises[asked++].set_value(std::move(responder)); });
+  };
+  const auto host = HostThatAnswers(later);
+  host->handler().on_header = [&](const Request& request) -> std::optional<Response> {
+    if (request.method == "DELETE") return later();
+    return std::nullopt;
+  };
+  Client client = host->Connect();
+  for (const std::string method : {"GET", "PUT", "DELETE"}) {
+    client.Send(method + " /push/x HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody");
+    const std::string answer = client.ReadResponse();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n")) << method;
+    EXPECT_EQ(BodyOf(answer), "late");
+  }
+  answering.join();
+}
+
+TEST(CivetwebResponseTest, Answers500WhereALaterAnswerIsForgotten) {
+  const auto host = HostThatAnswers([] { return Response::Later([](const http::Responder&) {}); });
+  EXPECT_THAT(host->Exchange("GET /push/x HTTP/1.0\r\n\r\n"),
+              StartsWith("HTTP/1.0 500 Internal Server Error\r\n"));
 }
 
 }  // namespace

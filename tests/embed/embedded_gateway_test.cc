@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "server/http/await.h"
 #include "tests/support/store_driver.h"
 
 namespace pgw::embed::testing {
@@ -47,6 +48,7 @@ class EmbeddedGatewayTest : public ::testing::Test {
       request.body = body;
       response = gateway.handler().OnRequest(request);
     }
+    response = http::Await(std::move(*response));
     Reply reply{response->status, std::move(response->body)};
     if (response->stream == nullptr) return reply;
     for (std::vector<std::string_view> pieces;; pieces.clear()) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "server/http/await.h"
 #include "server/routes/gzip_stream.h"
 
 namespace pgw::testing {
@@ -69,6 +70,7 @@ Reply GatewayFixture::Send(std::string_view method, std::string_view target, std
     request.body = body;
     response = gateway_->OnRequest(request);
   }
+  response = http::Await(std::move(*response));
   reply.status = response->status;
   reply.headers = response->headers;
   reply.close = response->close;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "server/http/ascii.h"
+#include "server/http/await.h"
 #include "server/routes/router.h"
 
 namespace pgw::embed {
@@ -98,7 +99,8 @@ int Exchange::Serve() {
   }
   FillRequest();
   request_.head_received = request_.received = clock_.Now();
-  if (auto early = EarlyAnswer()) return AnswerEarly(std::move(*early));
+  // Where an answer comes later, this thread is the connection's own and waits for it.
+  if (auto early = EarlyAnswer()) return AnswerEarly(http::Await(std::move(*early)));
   if (request_.has_body) {
     if (traits_.expects_continue && !Send(kContinue)) return kClientGone;
     sent_ = false;  // an interim answer is none
@@ -106,7 +108,12 @@ int Exchange::Serve() {
     request_.body = body_.view();
     request_.received = clock_.Now();
   }
-  return Answer(handler_.OnRequest(request_), true);
+  Response response = handler_.OnRequest(request_);
+  if (response.later != nullptr) {
+    ReleaseBody();
+    response = http::Await(std::move(response));
+  }
+  return Answer(std::move(response), true);
 }
 
 // ---- Input ----
@@ -208,6 +215,11 @@ Exchange::BodyEnd Exchange::ReadBody() {
   return BodyEnd::kComplete;
 }
 
+void Exchange::ReleaseBody() {
+  body_ = http::ByteBuffer();
+  charge_.Release();
+}
+
 bool Exchange::Discard(std::uint64_t bytes_max) {
   std::array<char, kPieceBytes> piece;
   const BootTime end = clock_.Now().boot + kLingerTime;
@@ -257,8 +269,7 @@ int Exchange::AnswerEarly(Response response) {
 }
 
 int Exchange::AnswerBroken(BodyEnd end) {
-  body_ = http::ByteBuffer();
-  charge_.Release();
+  ReleaseBody();
   CloseAfterwards();
   Response response;
   switch (end) {

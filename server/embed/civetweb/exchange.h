@@ -78,6 +78,7 @@ class Exchange {
   std::uint64_t BodyBytesMax() const;
   std::optional<http::Response> EarlyAnswer();
   BodyEnd ReadBody();
+  void ReleaseBody();
   // Reads and drops the rest of the body. False: there is more than that.
   bool Discard(std::uint64_t bytes_max);
 

@@ -1,0 +1,212 @@
+// The middle of a connection: requests in the hands of handlers.
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "server/http/beast_connection.h"
+
+namespace pgw::http {
+namespace {
+
+Response HandlerFailed() { return Response::PlainError(500, "Internal Server Error"); }
+
+// False: there is no memory for it.
+bool StartLater(PendingResponse& later, const std::shared_ptr<Mailbox>& mailbox,
+                Recipient& recipient) {
+  std::unique_ptr<LateResponse> sink;
+  try {
+    sink = std::make_unique<LateResponse>(mailbox, recipient);
+  } catch (...) {
+    return false;
+  }
+  try {
+    later.Start(Responder(std::move(sink)));
+  } catch (...) {  // the responder has answered when it was destroyed, or somebody else has it
+  }
+  return true;
+}
+
+}  // namespace
+
+// Of one body. A larger one than all may be together would wait for ever.
+std::uint64_t Connection::BodyBytesMax() const {
+  if (limits().body_bytes_max == 0) return limits().bodies_bytes_max;
+  if (limits().bodies_bytes_max == 0) return limits().body_bytes_max;
+  return std::min(limits().body_bytes_max, limits().bodies_bytes_max);
+}
+
+Response Connection::TooLarge() const {
+  Response response = Response::PlainError(
+      413, "request body too large: more than " + std::to_string(BodyBytesMax()) + " bytes");
+  response.close = true;
+  return response;
+}
+
+// Handlers promise not to throw; memory may still run out in one.
+Response Connection::CallOnRequest(const Request& request) {
+  try {
+    return thread_.engine().handler.OnRequest(request);
+  } catch (...) {
+    return HandlerFailed();
+  }
+}
+
+// ---- Before the body ----
+
+std::optional<Response> Connection::EarlyAnswer(const Request& request,
+                                                const RequestTraits& traits) {
+  Response response;
+  response.close = true;
+  switch (traits.built_in) {
+    case BuiltIn::kServerOptions:
+      return Response{};
+    case BuiltIn::kAsterisk:
+      response.status = 400;
+      return response;
+    case BuiltIn::kExpectationFailed:
+      response.status = 417;
+      return response;
+    case BuiltIn::kConnect:
+      response = Response::PlainError(404, "404 page not found");
+      response.close = true;
+      return response;
+    case BuiltIn::kNone:
+      break;
+  }
+  const std::uint64_t bytes_max = BodyBytesMax();
+  if (bytes_max != 0 && traits.content_length.value_or(0) > bytes_max) return TooLarge();
+  try {
+    return thread_.engine().handler.OnHeader(request);
+  } catch (...) {
+    return HandlerFailed();
+  }
+}
+
+// The request was answered without its body: skip that if it is short, or else close.
+bool Connection::AnswerEarly(Response response, const RequestTraits& traits, RequestParser& parser,
+                             std::string_view head, std::string_view& in) {
+  if (traits.content_length.value_or(0) <= in.size() && !traits.chunked) {
+    in.remove_prefix(static_cast<std::size_t>(traits.content_length.value_or(0)));
+    return AnswerOrAwait(std::move(response), parser.line(), traits.keep_alive);
+  }
+  if (response.later == nullptr && !KeepsUnread(response, traits)) {
+    linger_ = true;
+    Answer(std::move(response), parser.line(), false);
+    return false;
+  }
+  const Incoming& incoming = KeepRequest(parser, head);
+  if (response.later != nullptr) {
+    handled_is_unread_ = true;
+    Await(std::move(response.later), incoming.parser.line(), incoming.traits.keep_alive);
+    return false;
+  }
+  AnswerUnread(std::move(response));
+  return true;
+}
+
+// Whether the connection goes on behind a body that is skipped.
+bool Connection::KeepsUnread(const Response& response, const RequestTraits& traits) const {
+  // A client that was promised an interim answer may or may not send its body now: the next byte
+  // could be either, so the connection cannot be kept.
+  return traits.keep_alive && !response.close && !traits.expects_continue && !thread_.draining() &&
+         (traits.chunked || *traits.content_length <= kDiscardBytesMax);
+}
+
+// The answer to a request that was kept, while a part of its body may still be on its way.
+void Connection::AnswerUnread(Response response) {
+  const bool keep = KeepsUnread(response, incoming_->traits);
+  if (!keep) linger_ = true;
+  stage_ = keep ? Stage::kDiscarding : Stage::kIdle;
+  Answer(std::move(response), incoming_->parser.line(), keep);
+}
+
+// ---- With the body ----
+
+bool Connection::HandleBody() {
+  Engine& engine = thread_.engine();
+  Incoming& incoming = *incoming_;
+  incoming.request.body = incoming.body.view();
+  incoming.request.received = engine.clock.Now();
+  if (incoming.body.size() >= engine.options.offload_body_bytes) {
+    BeginHandling(incoming.parser.line(), incoming.traits.keep_alive);
+    try {
+      engine.workers.Run([this] { HandleOnWorker(); });
+      return false;
+    } catch (...) {  // no thread to be had: then this one does it
+      --operations_;
+    }
+  }
+  stage_ = Stage::kIdle;
+  const bool answered = AnswerOrAwait(CallOnRequest(incoming.request), incoming.parser.line(),
+                                      incoming.traits.keep_alive);
+  ReleaseIncoming();
+  return answered;
+}
+
+// Runs on a worker, which has `incoming_` to itself until it posts or starts anything.
+void Connection::HandleOnWorker() {
+  Response response = CallOnRequest(incoming_->request);
+  if (response.later != nullptr) {
+    ReleaseBody();
+    if (StartLater(*response.later, thread_.mailbox(), *this)) return;
+    response = HandlerFailed();
+  }
+  thread_.Post(
+      [this, response = std::move(response)]() mutable { TakeLateResponse(std::move(response)); });
+}
+
+// True: answered. False: waiting for the answer; nothing of the request was kept.
+bool Connection::AnswerOrAwait(Response response, const RequestLine& line, bool keep_alive) {
+  if (response.later == nullptr) {
+    Answer(std::move(response), line, keep_alive);
+    return true;
+  }
+  Await(std::move(response.later), line, keep_alive);
+  return false;
+}
+
+// Until TakeLateResponse().
+void Connection::BeginHandling(const RequestLine& line, bool keep_alive) {
+  stage_ = Stage::kHandling;
+  deadline_ = SteadyTime::max();
+  handled_is_head_ = line.method == "HEAD";
+  handled_is_http_1_0_ = line.version_minor == 0;
+  handled_keep_alive_ = keep_alive;
+  ++operations_;
+}
+
+void Connection::Await(std::unique_ptr<PendingResponse> later, const RequestLine& line,
+                       bool keep_alive) {
+  BeginHandling(line, keep_alive);
+  if (!handled_is_unread_) ReleaseIncoming();
+  if (StartLater(*later, thread_.mailbox(), *this)) return;
+  --operations_;
+  throw std::bad_alloc();
+}
+
+void Connection::TakeLateResponse(Response response) {
+  RunOperation([&] {
+    if (stage_ == Stage::kClosed) return;
+    if (outgoing_ != nullptr) {
+      ready_ = std::make_unique<Response>(std::move(response));
+      return;
+    }
+    FinishHandled(std::move(response));
+    Consume({});
+  });
+}
+
+void Connection::FinishHandled(Response response) {
+  if (std::exchange(handled_is_unread_, false)) return AnswerUnread(std::move(response));
+  RequestLine line;
+  if (handled_is_head_) line.method = "HEAD";
+  line.version_minor = handled_is_http_1_0_ ? 0 : 1;
+  stage_ = Stage::kIdle;
+  Answer(std::move(response), line, handled_keep_alive_);
+  if (incoming_ == nullptr) return;  // nothing was kept, or closed meanwhile
+  std::string rest = std::move(incoming_->bytes);
+  ReleaseIncoming();
+  if (!rest.empty()) EnsureIncoming().bytes = std::move(rest);
+}
+
+}  // namespace pgw::http
