@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+
 namespace pgw {
 namespace {
 
@@ -36,14 +41,30 @@ TEST(ParseNetstatTest, FindsTheColumnOfASection) {
   EXPECT_EQ(ParseNetstat("", "IpExt:", "InOctets"), std::nullopt);
 }
 
+// Emulators make up a /proc/self/stat in which both sizes are 0. Read without the parser under
+// test.
+bool ProcKnowsMemorySizes() {
+  std::ifstream file("/proc/self/stat");
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  std::istringstream behind_name(text.substr(text.rfind(')') + 1));
+  std::string field;
+  for (int number = 3; number <= 22; ++number) behind_name >> field;
+  return behind_name >> field && field != "0";
+}
+
 TEST(ReadProcessTest, KnowsThisProcess) {
   const ProcessReading reading = ReadProcess();
-  EXPECT_GT(reading.resident_bytes.value_or(0), 100'000);
-  EXPECT_GT(reading.virtual_bytes.value_or(0), reading.resident_bytes.value_or(0));
   EXPECT_GE(reading.open_fds.value_or(-1), 1);
   EXPECT_GE(reading.max_fds.value_or(0), reading.open_fds.value_or(0));
   EXPECT_GE(reading.cpu_seconds.value_or(-1), 0);
   EXPECT_GT(reading.start_time_seconds.value_or(0), 1.5e9);
+}
+
+TEST(ReadProcessTest, KnowsThisProcessesMemory) {
+  if (!ProcKnowsMemorySizes()) GTEST_SKIP() << "/proc/self/stat has no memory sizes here";
+  const ProcessReading reading = ReadProcess();
+  EXPECT_GT(reading.resident_bytes.value_or(0), 100'000);
+  EXPECT_GT(reading.virtual_bytes.value_or(0), reading.resident_bytes.value_or(0));
 }
 
 }  // namespace
