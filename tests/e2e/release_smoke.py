@@ -8,6 +8,7 @@ says of each file whether it is what a scratch image needs: static, hardened, no
 """
 
 import argparse
+import os
 import pathlib
 import platform
 import shutil
@@ -18,7 +19,7 @@ import tempfile
 import time
 
 import payloads
-from harness import Failure, Server, Tally, wait_for
+from harness import Failure, Server, Tally, add_report_option, wait_for
 
 # Emulated programs are slower by an order of magnitude.
 TTL_SECONDS = 3.0
@@ -117,6 +118,32 @@ def check_life(runner: Runner) -> None:
             raise Failure(f"exit code {code} after SIGTERM:\n" + "\n".join(server.log))
 
 
+# A listening socket as descriptor 3, blocking as systemd makes it unless told otherwise.
+ACTIVATOR = """#!{python}
+import os, socket, sys
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    kept = os.dup(listener.fileno())
+os.dup2(kept, 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+os.execv({script!r}, [{script!r}, *sys.argv[1:]])
+"""
+
+
+def check_activation(runner: Runner) -> None:
+    """A socket of systemd's: one client after another, on every thread, and an end."""
+    activator = runner.script.with_name("activator")
+    activator.write_text(ACTIVATOR.format(python=sys.executable, script=str(runner.script)), encoding="utf-8")
+    activator.chmod(0o755)
+    with Server(activator, ["--web.systemd-socket"]) as server:
+        for _ in range(2 * (os.cpu_count() or 1) + 2):
+            status = server.request("GET", "/-/ready").status
+            if status != 200:
+                raise Failure(f"/-/ready answered {status}")
+        code = server.stop()
+        if code != 0:
+            raise Failure(f"exit code {code} after SIGTERM:\n" + "\n".join(server.log))
+
+
 def check_version(runner: Runner) -> None:
     done = runner.run("--version")
     if done.returncode != 0 or "revision" not in done.stdout + done.stderr:
@@ -126,6 +153,7 @@ def check_version(runner: Runner) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="+", type=pathlib.Path)
+    add_report_option(parser)
     arguments = parser.parse_args()
     root = pathlib.Path(__file__).resolve().parents[2]
     tally = Tally()
@@ -144,8 +172,9 @@ def main() -> int:
                 tally.fail(elf.qemu, str(failure))
                 continue
             tally.check(f"{elf.qemu}: version", check_version, runner)
+            tally.check(f"{elf.qemu}: socket activation", check_activation, runner)
             tally.check(f"{elf.qemu}: push, scrape, expire, health, SIGTERM", check_life, runner)
-    return tally.finish()
+    return tally.finish(arguments.report)
 
 
 if __name__ == "__main__":
