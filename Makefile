@@ -59,12 +59,12 @@ can-push:
 
 .PHONY: smoke
 smoke: build/deps-smoke programs ## run the release programs, under qemu where they are not this machine's
-	python3 tests/e2e/release_smoke.py $(foreach arch,$(ARCHS),build/bin/$(arch)/pushgateway)
+	python3 tests/e2e/release_smoke.py --report build/verify-smoke.xml $(foreach arch,$(ARCHS),build/bin/$(arch)/pushgateway)
 	@# 77: skipped, where the machine forbids namespaces.
-	python3 tests/e2e/release_names.py $(foreach arch,$(ARCHS),build/bin/$(arch)/pushgateway) || [ $$? = 77 ]
+	python3 tests/e2e/release_names.py --report build/verify-names.xml $(foreach arch,$(ARCHS),build/bin/$(arch)/pushgateway) || [ $$? = 77 ]
 	for arch in $(ARCHS); do \
 	  [ "$$arch" != "$$(dpkg --print-architecture)" ] || \
-	    python3 tests/e2e/conformance.py --program build/bin/$$arch/pushgateway --jobs 4; done
+	    python3 tests/e2e/conformance.py --report build/verify-conformance.xml --program build/bin/$$arch/pushgateway --jobs 4; done
 
 .PHONY: reproduce
 reproduce: build/deps-reproduce ## build the last commit twice, under different circumstances, and compare
@@ -120,7 +120,7 @@ verify-images: images
 	rm -rf build/images-again
 	for form in build/images/oci build/images/airgap/*.tar build/images/*.tar; do build/bin/pgw-pack verify "$$form"; done
 	@# Into what people load them with. 77: none of it can be had or run here.
-	python3 tests/e2e/image_loads.py --program build/bin/pgw-pack --image build/images || [ $$? = 77 ]
+	python3 tests/e2e/image_loads.py --report build/verify-loads.xml --program build/bin/pgw-pack --image build/images || [ $$? = 77 ]
 	$(MAKE) smoke
 
 # Builds a sanitizer preset and runs the unit tests on it. The fuzz preset is asan-ubsan with the

@@ -25,7 +25,7 @@ import cases as case_files
 import peers
 import scrapes
 import wire
-from harness import PATIENCE_SECONDS, SKIPPED, Failure, Response, Server, Tally, build_request, wait_for
+from harness import PATIENCE_SECONDS, SKIPPED, Failure, Response, Server, Tally, add_report_option, build_request, wait_for
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data" / "conformance"
 
@@ -426,6 +426,7 @@ def main() -> int:
     parser.add_argument("--lacks", action="append", default=[], help="a marker; cases that need it are skipped")
     parser.add_argument("--only", default="", help="regular expression over numbers and titles")
     parser.add_argument("--jobs", type=int, default=4)
+    add_report_option(parser)
     parser.add_argument("files", nargs="*")
     arguments = parser.parse_args()
     program = arguments.program
@@ -455,7 +456,7 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         for future in [pool.submit(run_case, case, program, arguments.server, tally) for case in selected]:
             future.result()
-    return tally.finish()
+    return tally.finish(arguments.report)
 
 
 if __name__ == "__main__":

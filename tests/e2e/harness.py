@@ -4,6 +4,7 @@ Black box: a program, its flags, 127.0.0.1 and a port the kernel chose. Nothing 
 server's working folder is a temporary one and both go when the `with` block ends.
 """
 
+import argparse
 import ctypes
 import dataclasses
 import os
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from xml.sax.saxutils import quoteattr
 
 # Patience with a loaded machine, not an expectation about speed.
 PATIENCE_SECONDS = 20.0
@@ -300,6 +302,10 @@ def wait_for(condition, timeout: float, message: str, step: float = 0.02):
         time.sleep(step)
 
 
+def add_report_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--report", type=pathlib.Path, metavar="FILE", help="writes a JUnit report for tests/totals.py")
+
+
 class Tally:
     """Counts checks by name, prints failures at once and the totals at the end."""
 
@@ -307,21 +313,25 @@ class Tally:
         self.passed = 0
         self.failed = 0
         self.skipped = 0
+        self._cases: list[tuple[str, str]] = []  # name, and the element that says how it went
         self._lock = threading.Lock()
 
     def ok(self, name: str) -> None:
         with self._lock:
             self.passed += 1
+            self._cases.append((name, ""))
             print(f"  ok      {name}", flush=True)
 
     def fail(self, name: str, why: str) -> None:
         with self._lock:
             self.failed += 1
+            self._cases.append((name, "<failure/>"))
             print(f"  FAILED  {name}\n          " + why.replace("\n", "\n          "), flush=True)
 
     def skip(self, name: str, why: str) -> None:
         with self._lock:
             self.skipped += 1
+            self._cases.append((name, "<skipped/>"))
             print(f"  skipped {name}: {why}", flush=True)
 
     def check(self, name: str, function, *arguments) -> None:
@@ -335,7 +345,12 @@ class Tally:
         else:
             self.ok(name)
 
-    def finish(self) -> int:
+    def finish(self, report: pathlib.Path | None = None) -> int:
+        """The exit code, after printing totals and, for tests/totals.py, writing a JUnit report."""
+        if report:
+            suite = pathlib.Path(sys.argv[0]).stem
+            cases = "".join(f"<testcase name={quoteattr(f'{suite}: {name}')}>{how}</testcase>\n" for name, how in self._cases)
+            report.write_text(f"<testsuite>\n{cases}</testsuite>\n", encoding="utf-8")
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         print(f"{self.passed} passed, {self.failed} failed{skipped}", flush=True)
         if self.failed:

@@ -1,8 +1,9 @@
-"""Loads a packed image with the programs that people load images with: skopeo, umoci, podman, a
-registry. They are unpacked from Debian's packages, never installed; no service is started but a
-registry on a loopback port, which ends with the test.
+"""Loads a packed image with the programs that people load images with: skopeo, umoci, podman, buildah,
+a registry. They are unpacked from Debian's packages, never installed; no service is started but a
+registry on a loopback port, which ends with the test. Docker is this machine's, where a daemon answers.
 
-    image_loads.py --program build/dev/docker/pgw-pack --peers build/peers [--image DIR] [skopeo|umoci|registry|tls|podman|run …]
+    image_loads.py --program build/dev/docker/pgw-pack --peers build/peers [--image DIR]
+                   [skopeo|umoci|registry|tls|podman|buildah|docker|run …]
 
 Without --image an image of tiny programs is packed; then `run`, which starts the container, is not
 possible. With it DIR is what `pgw-pack build` wrote.
@@ -47,6 +48,12 @@ class Trial:
         (archive,) = self.image.glob(f"*.linux-{architecture}*.docker.tar") if architecture != "arm" else \
             self.image.glob("*.linux-arm-*.docker.tar")
         return archive
+
+    def config_digest(self, architecture: str) -> str:
+        """What engines call the image's id."""
+        (image,) = [each for each in self.images() if each["platform"]["architecture"] == architecture]
+        manifest = json.loads(images.blob(self.layout, image["digest"]))
+        return manifest["config"]["digest"].removeprefix("sha256:")
 
     def images(self) -> list[dict]:
         return [each for each in self.index["manifests"] if each["platform"]["os"] != "unknown"]
@@ -199,24 +206,29 @@ def _push_and_read_back(trial: Trial, repository: str) -> None:
     expect(images.tree(trial.folder / "pulled/blobs"), images.tree(trial.layout / "blobs"), "all blobs, from the registry")
 
 
-class Podman:
-    """podman with all it has in the trial's folder."""
+class Containers:
+    """podman or buildah with all it has in the trial's folder."""
 
-    def __init__(self, trial: Trial):
-        self.trial = trial
-        root = peers.get("podman", trial.directory).root
+    def __init__(self, trial: Trial, tool: str):
+        self.trial, self.tool = trial, tool
+        root = peers.get(tool, trial.directory).root
         (trial.folder / "containers.conf").write_text(
             f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\nruntime = "runc"\n'
             f'conmon_path = ["{root}/usr/bin/conmon"]\n[engine.runtimes]\nrunc = ["{root}/usr/sbin/runc"]\n', encoding="utf-8")
         (trial.folder / "storage.conf").write_text(
             f'[storage]\ndriver = "vfs"\ngraphroot = "{trial.folder}/graph"\nrunroot = "{trial.folder}/run"\n', encoding="utf-8")
         (trial.folder / "registries.conf").write_text("", encoding="utf-8")
+        try:
+            self("info")
+        except Failure as failure:  # no namespaces for who is not root, no room for its files
+            reason = " ".join(str(failure).split()).partition(" info: ")[2]
+            raise peers.Unavailable(f"{tool} does not work here: {reason}") from failure
 
     def __call__(self, *words: str) -> str:
         folder = self.trial.folder
         settings = {"CONTAINERS_CONF": folder / "containers.conf", "CONTAINERS_STORAGE_CONF": folder / "storage.conf",
                     "CONTAINERS_REGISTRIES_CONF": folder / "registries.conf"}
-        return self.trial.run("podman", "--root", f"{folder}/graph", "--runroot", f"{folder}/run", *words,
+        return self.trial.run(self.tool, "--root", f"{folder}/graph", "--runroot", f"{folder}/run", *words,
                               environment={key: str(value) for key, value in settings.items()})
 
     def load(self, archive: pathlib.Path) -> dict:
@@ -228,7 +240,7 @@ class Podman:
 def check_podman(trial: Trial) -> None:
     if os.geteuid() != 0:
         raise peers.Unavailable("podman in a folder of its own wants root")
-    podman = Podman(trial)
+    podman = Containers(trial, "podman")
     for archive in (trial.hybrid, trial.oci_archive, trial.docker_archive(host_architecture())):
         image = podman.load(archive)
         expect((image["Architecture"], image["User"]), (host_architecture(), "65534"), f"what podman loads from {archive.name}")
@@ -236,11 +248,56 @@ def check_podman(trial: Trial) -> None:
         podman("rmi", "--all", "--force")
 
 
+def check_buildah(trial: Trial) -> None:
+    """An image for a FROM line: pulled out of each form of archive, and a container made of it."""
+    buildah = Containers(trial, "buildah")
+    for archive in (f"oci-archive:{trial.hybrid}", f"oci-archive:{trial.oci_archive}",
+                    f"docker-archive:{trial.docker_archive(host_architecture())}"):
+        identity = buildah("pull", "--quiet", "--signature-policy", str(trial.policy), archive).strip()
+        image = json.loads(buildah("inspect", "--type", "image", identity))
+        expect((image["FromImage"], image["FromImageID"]), (trial.name, trial.config_digest(host_architecture())),
+               f"what buildah pulls from {archive}")
+        container = buildah("from", "--pull-never", trial.name).strip()
+        process = json.loads(buildah("inspect", container))["OCIv1"]["config"]
+        expect((process["User"], process["Entrypoint"], process["WorkingDir"]), ("65534", ["/bin/pushgateway"], "/pushgateway"),
+               "the process of a container from it")
+        if os.geteuid() == 0:  # others would have to mount it in a namespace
+            root = pathlib.Path(buildah("mount", container).strip())
+            program, home = (root / "bin/pushgateway").stat(), (root / "pushgateway").stat()
+            expect((program.st_mode & 0o7777, program.st_uid, home.st_uid), (0o755, 0, 65534), "files in a container from it")
+        buildah("rm", container)
+        buildah("rmi", "--all", "--force")
+
+
+def check_docker(trial: Trial) -> None:
+    """docker load, if there is a daemon. What was loaded is gone afterwards; what was there stays."""
+    if not shutil.which("docker") or _docker("info").returncode:
+        raise peers.Unavailable("no docker daemon answers (docker info)")
+    if not _docker("image", "inspect", trial.name).returncode:
+        raise peers.Unavailable(f"docker has an image of the name {trial.name}, which may be in use")
+    for archive in (trial.docker_archive(host_architecture()), trial.hybrid):
+        done = _docker("load", "--input", str(archive))
+        expect((done.returncode, done.stderr), (0, ""), f"docker load of {archive.name}")
+        try:
+            done = _docker("image", "inspect", trial.name)
+            expect((done.returncode, done.stderr), (0, ""), f"what docker loads from {archive.name} under the name")
+            (image,) = json.loads(done.stdout)
+            expect((image["Architecture"], image["Config"]["User"], image["Config"]["Entrypoint"]),
+                   (host_architecture(), "65534", ["/bin/pushgateway"]), f"what docker loads from {archive.name}")
+            expect(image["Config"]["Healthcheck"]["Test"], ["CMD", "/bin/pushgateway", "--healthcheck"], "the health check")
+        finally:
+            _docker("image", "rm", trial.name)
+
+
+def _docker(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, check=False)
+
+
 def check_run(trial: Trial) -> None:
     """The container as k0s runs it: any user, nothing writable, no capabilities."""
     if os.geteuid() != 0:
         raise peers.Unavailable("podman in a folder of its own wants root")
-    podman = Podman(trial)
+    podman = Containers(trial, "podman")
     podman.load(trial.hybrid)
     for user in ("65534", "1001"):
         with socket.socket() as probe:
@@ -261,12 +318,10 @@ def check_run(trial: Trial) -> None:
             podman("exec", container, "/bin/pushgateway", "--healthcheck", f"--web.listen-address=localhost:{port}")
         finally:
             podman("rm", "--force", "--time", "2", container)
-
-
     _run_with_one_argument(podman, trial.name)
 
 
-def _run_with_one_argument(podman: Podman, name: str) -> None:
+def _run_with_one_argument(podman: Containers, name: str) -> None:
     """Exactly what k0s passes, in a network of its own; asked from inside, as there is no other way."""
     container = podman("run", "--detach", "--network=none", "--read-only", "--read-only-tmpfs=false", "--cap-drop=all",
                        "--security-opt=no-new-privileges", "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
@@ -299,7 +354,8 @@ def _wait_for(url: str) -> None:
             time.sleep(0.05)
 
 
-CHECKS = {"skopeo": check_skopeo, "umoci": check_umoci, "registry": check_registry, "tls": check_tls, "podman": check_podman, "run": check_run}
+CHECKS = {"skopeo": check_skopeo, "umoci": check_umoci, "registry": check_registry, "tls": check_tls, "podman": check_podman,
+          "buildah": check_buildah, "docker": check_docker, "run": check_run}
 
 
 def main() -> int:
@@ -308,10 +364,11 @@ def main() -> int:
     parser.add_argument("--peers", default="build/peers")
     parser.add_argument("--image", type=pathlib.Path)
     parser.add_argument("checks", nargs="*", choices=[[], *CHECKS], metavar="check", default=[])
+    harness.add_report_option(parser)
     arguments = parser.parse_args()
     program = str(pathlib.Path(arguments.program).resolve())
     checks = arguments.checks or [name for name in CHECKS if name != "run" or arguments.image]
-    skipped = 0
+    tally = harness.Tally()
     for name in checks:
         with tempfile.TemporaryDirectory(prefix="pgw-e2e-") as temporary:
             folder = pathlib.Path(temporary)
@@ -323,14 +380,13 @@ def main() -> int:
                 expect((done.returncode, done.stderr), (0, ""), "pgw-pack build")
             try:
                 CHECKS[name](Trial(program, arguments.peers, image, folder))
-                print(f"{name}: good")
             except peers.Unavailable as reason:
-                skipped += 1
-                print(f"{name}: SKIPPED: {reason}")
-            except Failure as failure:
-                print(f"{name}: {failure}")
-                return 1
-    return harness.SKIPPED if skipped else 0
+                tally.skip(name, str(reason))
+            except Exception as failure:  # pylint: disable=broad-exception-caught
+                tally.fail(name, str(failure) if isinstance(failure, Failure) else f"{type(failure).__name__}: {failure}")
+            else:
+                tally.ok(name)
+    return tally.finish(arguments.report)
 
 
 if __name__ == "__main__":

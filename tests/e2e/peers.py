@@ -3,12 +3,12 @@
 
 `apt-get download` with a state folder of its own and `dpkg-deb -x` put packages of Debian into a
 folder: the Go Pushgateway (the reference), Prometheus with promtool, nginx, the Python client
-library, and what reads images: skopeo, umoci, podman, a registry. Nothing on the system changes
+library, and what reads images: skopeo, umoci, podman, buildah, a registry. Nothing on the system changes
 and no root is needed. The mirror is the one this machine is configured for, and apt checks the
 archive's signatures as always.
 
     peers.py --dir build/peers [pushgateway|prometheus|promtool|nginx|python-client|skopeo|umoci|podman
-                                |docker-registry …]
+                                |buildah|docker-registry …]
 """
 
 import argparse
@@ -56,6 +56,8 @@ RECIPES = {
     "umoci": Recipe(("umoci",), ("bookworm",), "usr/bin/umoci", ("--version",)),
     "podman": Recipe(("podman", "conmon", "runc", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1",
                       "libseccomp2", "libsubid4", "libglib2.0-0"), ("bookworm",), "usr/bin/podman", ("--version",)),
+    "buildah": Recipe(("buildah", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1", "libseccomp2"),
+                      ("bookworm",), "usr/bin/buildah", ("--version",)),
     "docker-registry": Recipe(("docker-registry",), ("bookworm",), "usr/bin/docker-registry", ("--version",)),
     "python-client": Recipe(("python3-prometheus-client",), ("bookworm", "trixie", "testing"), ""),
 }

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 
-from harness import SKIPPED, Failure, Server, Tally
+from harness import Failure, Server, Tally, add_report_option
 from release_smoke import HOST, Elf
 
 HOSTS_NAME = "gateway.hosts.example"
@@ -99,7 +99,7 @@ def check_unknown(root: Root) -> None:
         raise Failure(f"exit code {done.returncode}: {done.stdout}{done.stderr}")
 
 
-def inside(programs: list[pathlib.Path]) -> int:
+def inside(programs: list[pathlib.Path], report: pathlib.Path | None) -> int:
     raise_loopback()
     tally = Tally()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
@@ -111,21 +111,24 @@ def inside(programs: list[pathlib.Path]) -> int:
                 for name in ("localhost", HOSTS_NAME, DNS_NAME):
                     tally.check(f"{root.name}: {name}", check_name, root, name)
                 tally.check(f"{root.name}: an unknown name", check_unknown, root)
-        return tally.finish()
+        return tally.finish(report)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="+", type=pathlib.Path)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    add_report_option(parser)
     arguments = parser.parse_args()
     if arguments.inside:
-        return inside([program.resolve() for program in arguments.programs])
+        return inside([program.resolve() for program in arguments.programs], arguments.report)
     namespaces = ["unshare", "--net", "--mount"] + (["--user", "--map-root-user"] if os.geteuid() else [])
     if subprocess.run([*namespaces, "true"], capture_output=True, check=False).returncode:
-        print("skipped: this machine gives us no network namespace")
-        return SKIPPED
-    return subprocess.run([*namespaces, sys.executable, "-B", __file__, "--inside", *map(str, arguments.programs)],
+        tally = Tally()
+        tally.skip("host names", "this machine gives us no network namespace")
+        return tally.finish(arguments.report)
+    report = ["--report", str(arguments.report)] if arguments.report else []
+    return subprocess.run([*namespaces, sys.executable, "-B", __file__, "--inside", *report, *map(str, arguments.programs)],
                           check=False).returncode
 
 
