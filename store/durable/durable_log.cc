@@ -1,0 +1,389 @@
+#include "store/durable/durable_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "store/command_record.h"
+
+namespace pgw {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+// Of commands that wait for the disk. What a client sends is bounded; how many clients, is not.
+constexpr std::size_t kQueueBytesMax = 256u << 20;
+// A frame of the journal holds 512 MiB.
+constexpr std::size_t kRecordBytesMax = 400u << 20;
+// How often it is looked whether the disk works again, and the pause of `interval`.
+constexpr seconds kProbePause{1};
+constexpr seconds kSyncPause{1};
+constexpr seconds kRetryPauseMax{60};
+// A journal below that is read back in a fraction of a second, whatever the snapshot's size.
+constexpr std::uint64_t kJournalBytesMin = 8u << 20;
+
+Error Refusal(const Error& error) {
+  return {Code::kUnavailable, "cannot be stored: " + error.message};
+}
+
+}  // namespace
+
+class DurableLog::Pending final : public PendingCommand {
+ public:
+  Pending(DurableLog& log, Command command) : log_(log), command_(std::move(command)) {}
+  void Submit(std::unique_ptr<CommandSink> sink) override {
+    log_.Submit(std::move(command_), std::move(sink));
+  }
+
+ private:
+  DurableLog& log_;
+  Command command_;
+};
+
+DurableLog::DurableLog(std::unique_ptr<DurableStore> durable, MetricStore& store,
+                       const Clock& clock, Logger& log, DurabilityObserver& observer,
+                       const Options& options)
+    : durable_(std::move(durable)),
+      store_(store),
+      clock_(clock),
+      log_(log),
+      observer_(observer),
+      options_(options),
+      large_(IsLarge()),
+      snapshot_time_(SteadyClock::now()),
+      snapshot_groups_(store.Stats().groups) {
+  const persistence::Findings& found = durable_->recovered();
+  if (found.snapshot) {
+    snapshot_lsn_ = found.snapshot->header.lsn;
+    must_snapshot_ = found.snapshot->foreign;
+  }
+}
+
+DurableLog::~DurableLog() {
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = keeper_stopping_ = true;
+  }
+  work_.notify_all();
+  chore_.notify_all();
+  if (committer_.joinable()) committer_.join();
+  if (keeper_.joinable()) keeper_.join();
+}
+
+void DurableLog::Start() {
+  committer_ = std::thread([this] { RunCommitter(); });
+  keeper_ = std::thread([this] { RunKeeper(); });
+}
+
+// The keeper goes first: it may be waiting for the committer.
+Status DurableLog::Stop() {
+  {
+    const MutexLock lock(mutex_);
+    if (keeper_stopping_) return {};
+    keeper_stopping_ = true;
+  }
+  chore_.notify_all();
+  if (keeper_.joinable()) keeper_.join();
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  if (committer_.joinable()) committer_.join();
+  return durable_->Close(clock_.Now());
+}
+
+// ---- Commands.
+
+Outcome DurableLog::Push(const PushCommand& command) {
+  Result<RecordedPush> recorded = store_.Record(command);
+  if (!recorded) return {recorded.error(), nullptr};
+  if (recorded->record.size() > kRecordBytesMax) {
+    return {Error{Code::kTooLarge, "the push is too large to be stored: " +
+                                       std::to_string(recorded->record.size()) + " bytes"},
+            nullptr};
+  }
+  Command pending;
+  pending.record = std::move(recorded->record);
+  pending.received = command.received.boot;
+  pending.refusal = std::move(recorded->refusal);
+  return {Status(), std::make_unique<Pending>(*this, std::move(pending))};
+}
+
+Outcome DurableLog::Delete(const GroupKey& group, Instant received) {
+  Command pending;
+  AppendDeleteRecord(received, group.bytes(), pending.record);
+  pending.received = received.boot;
+  return {Status(), std::make_unique<Pending>(*this, std::move(pending))};
+}
+
+Outcome DurableLog::Wipe(Instant received) {
+  Command pending;
+  AppendWipeRecord(received, pending.record);
+  pending.received = received.boot;
+  return {Status(), std::make_unique<Pending>(*this, std::move(pending))};
+}
+
+Status DurableLog::Ready() const {
+  const MutexLock lock(mutex_);
+  return failure_ ? Status(*failure_) : Status();
+}
+
+DurabilityFacts DurableLog::Facts() const {
+  const persistence::StorageSizes sizes = durable_->sizes();
+  DurabilityFacts facts;
+  facts.journal_bytes = sizes.journal_bytes;
+  facts.snapshot_bytes = sizes.snapshot_bytes;
+  facts.recovered_records = durable_->recovered().replayed;
+  const MutexLock lock(mutex_);
+  facts.failing = failure_.has_value();
+  facts.last_success = last_success_;
+  return facts;
+}
+
+void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
+  Status refusal;
+  {
+    const MutexLock lock(mutex_);
+    const std::size_t bytes = command.record.size();
+    if (stopping_) {
+      refusal = Error{Code::kUnavailable, "cannot be stored: the server stops"};
+    } else if (!queue_.empty() && queue_bytes_ + bytes > kQueueBytesMax) {
+      refusal = Error{Code::kOverloaded, "too much is waiting to be stored"};
+    } else {
+      queue_bytes_ += bytes;
+      queue_.push_back({std::move(command), std::move(sink)});
+      if (committer_waits_) work_.notify_one();
+      return;
+    }
+  }
+  sink->Take(std::move(refusal));
+}
+
+// ---- The committer.
+
+void DurableLog::RunCommitter() {
+  std::vector<Waiting> batch;
+  while (NextBatch(batch)) Commit(batch);
+}
+
+// Empty: try whether the disk works again. False: this was all.
+bool DurableLog::NextBatch(std::vector<Waiting>& batch) {
+  batch.clear();
+  mutex_.Lock();
+  bool probe = false;
+  for (;;) {
+    ServeKeeper();
+    if (!queue_.empty() || stopping_ || probe) break;
+    committer_waits_ = true;
+    if (failure_) {
+      probe = work_.wait_for(mutex_, kProbePause) == std::cv_status::timeout;
+    } else {
+      work_.wait(mutex_);
+    }
+    committer_waits_ = false;
+  }
+  const bool more = !queue_.empty() || !stopping_;
+  batch.swap(queue_);
+  queue_bytes_ = 0;
+  mutex_.Unlock();
+  return more;
+}
+
+// Between two batches the store is where the journal is.
+void DurableLog::ServeKeeper() {
+  if (!std::exchange(capture_wanted_, false)) return;
+  capture_ = durable_->BeginSnapshot();
+  chore_.notify_one();
+}
+
+void DurableLog::Commit(std::vector<Waiting>& batch) {
+  std::vector<Command> commands;
+  commands.reserve(batch.size());
+  for (Waiting& waiting : batch) commands.push_back(std::move(waiting.command));
+  const bool sync = options_.sync == SyncMode::kAlways;
+  const SteadyClock::time_point begin = SteadyClock::now();
+  const Status status = durable_->Commit(commands, sync);
+  if (sync && status.ok()) observer_.OnSync(SteadyClock::now() - begin);
+  NoteResult(status);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    batch[i].sink->Take(status.ok() ? std::move(commands[i].result) : Refusal(status.error()));
+  }
+}
+
+void DurableLog::NoteResult(const Status& status) {
+  if (!status) return NoteTrouble(status.error());
+  const WallTime now = clock_.Now().wall;
+  const bool large = IsLarge();
+  bool recovered = false;
+  bool wake = false;
+  {
+    const MutexLock lock(mutex_);
+    recovered = std::exchange(failure_, std::nullopt).has_value();
+    wake = !keeper_knows_ || (large && !large_);
+    large_ = large;
+    last_success_ = now;
+  }
+  if (recovered) log_.Info("persistence works again");
+  if (wake) chore_.notify_one();
+}
+
+// Commands are refused until one gets through again; the committer tries.
+void DurableLog::NoteTrouble(const Error& error) {
+  observer_.OnError();
+  bool fresh = false;
+  {
+    const MutexLock lock(mutex_);
+    fresh = !failure_;
+    failure_ = Refusal(error);
+  }
+  if (fresh) {
+    log_.Error("persistence fails, pushes are refused", {{"err", std::string_view(error.message)}});
+  }
+  work_.notify_one();
+  chore_.notify_one();
+}
+
+// ---- The keeper.
+
+bool DurableLog::IsLarge() const {
+  const persistence::StorageSizes sizes = durable_->sizes();
+  return sizes.journal_bytes > std::max(kJournalBytesMin, sizes.snapshot_bytes);
+}
+
+void DurableLog::RunKeeper() {
+  mutex_.Lock();
+  while (!keeper_stopping_) {
+    const SteadyClock::time_point now = SteadyClock::now();
+    SteadyClock::time_point look = SteadyClock::time_point::max();
+    const Chore chore = NextChore(now, look);
+    if (chore != Chore::kNone) {
+      mutex_.Unlock();
+      if (chore == Chore::kSync) {
+        SyncNow();
+      } else {
+        WriteSnapshot();
+      }
+      mutex_.Lock();
+    } else if (look == SteadyClock::time_point::max()) {
+      chore_.wait(mutex_);
+    } else {
+      chore_.wait_until(mutex_, look);
+    }
+  }
+  mutex_.Unlock();
+}
+
+DurableLog::Chore DurableLog::NextChore(SteadyClock::time_point now,
+                                        SteadyClock::time_point& look) {
+  const auto due = [&](SteadyClock::time_point time) {
+    if (time <= now) return true;
+    look = std::min(look, time);
+    return false;
+  };
+  const persistence::Lsn lsn = durable_->lsn();
+  const bool unsynced = options_.sync == SyncMode::kInterval && lsn > durable_->durable_lsn() &&
+                        !durable_->needs_snapshot();
+  const bool lacking = lsn > snapshot_lsn_;
+  keeper_knows_ = lacking && (unsynced || options_.sync != SyncMode::kInterval);
+
+  if (unsynced && due(sync_time_ + kSyncPause)) return Chore::kSync;
+  const bool pressing = must_snapshot_ || large_ || durable_->needs_snapshot();
+  if (pressing && due(retry_time_)) return Chore::kSnapshot;
+  // Expiry leaves no record, but what has expired need not stay on the disk. A store in which
+  // nothing can expire does not wake anybody up.
+  const bool expiring = snapshot_groups_ > 0 && store_.NextExpiry() != kNever;
+  const bool expired = snapshot_groups_ > 0 && store_.Stats().groups < snapshot_groups_;
+  if (lacking || expired || expiring) {
+    const nanoseconds age = std::max<nanoseconds>(options_.snapshot_age, seconds(1));
+    const SteadyClock::time_point time = std::max(snapshot_time_ + age, retry_time_);
+    if (due(time)) {
+      if (lacking || expired) return Chore::kSnapshot;
+      snapshot_time_ = now;  // still as it was written
+      look = std::min(look, now + age);
+    }
+  }
+  return Chore::kNone;
+}
+
+void DurableLog::SyncNow() {
+  const SteadyClock::time_point begin = SteadyClock::now();
+  const Status status = durable_->Sync();
+  sync_time_ = SteadyClock::now();
+  if (!status) return NoteTrouble(status.error());
+  observer_.OnSync(sync_time_ - begin);
+  const WallTime now = clock_.Now().wall;
+  const MutexLock lock(mutex_);
+  last_success_ = now;
+}
+
+void DurableLog::WriteSnapshot() {
+  Result<DurableStore::Written> written = DurableStore::Written::kStopped;
+  Status prepared = durable_->PrepareSnapshot();
+  // A journal that failed cannot be put aside; the snapshot will replace it.
+  const bool go_on = prepared.ok() || durable_->needs_snapshot();
+  std::optional<DurableStore::Capture> capture;
+  if (go_on) capture = AskForCapture();
+  if (!go_on) {
+    written = prepared.error();
+  } else if (capture) {
+    const persistence::Lsn lsn = capture->lsn;
+    const std::size_t groups = store_.Stats().groups;
+    SteadyClock::time_point begin = SteadyClock::now();
+    written = durable_->WriteSnapshot(std::move(*capture), [&](std::size_t) {
+      // As long as it worked, others may.
+      const nanoseconds worked = SteadyClock::now() - begin;
+      const bool more = PauseKeeper(worked);
+      begin = SteadyClock::now();
+      return more;
+    });
+    if (written && *written == DurableStore::Written::kDone) {
+      snapshot_lsn_ = lsn;
+      snapshot_groups_ = groups;
+    }
+  }
+  const SteadyClock::time_point now = SteadyClock::now();
+  if (!written) {
+    retry_pause_ = std::clamp<nanoseconds>(2 * retry_pause_, seconds(1), kRetryPauseMax);
+    if (durable_->needs_snapshot()) retry_pause_ = seconds(1);
+    retry_time_ = now + retry_pause_;
+    observer_.OnError();
+    const std::string& reason = written.error().message;
+    log_.Error("cannot write a snapshot", {{"err", std::string_view(reason)}});
+    return;
+  }
+  if (*written != DurableStore::Written::kDone) return;
+  snapshot_time_ = now;
+  retry_pause_ = nanoseconds(0);
+  must_snapshot_ = false;
+  observer_.OnSnapshot();
+  const WallTime wall = clock_.Now().wall;
+  const bool large = IsLarge();
+  const MutexLock lock(mutex_);
+  large_ = large;
+  last_success_ = wall;
+}
+
+// The committer gives it between two batches. None: the end has come.
+std::optional<DurableStore::Capture> DurableLog::AskForCapture() {
+  mutex_.Lock();
+  capture_wanted_ = true;
+  work_.notify_one();
+  while (!capture_ && !keeper_stopping_) chore_.wait(mutex_);
+  capture_wanted_ = false;
+  std::optional<DurableStore::Capture> capture = std::exchange(capture_, std::nullopt);
+  mutex_.Unlock();
+  return capture;
+}
+
+bool DurableLog::PauseKeeper(nanoseconds pause) {
+  mutex_.Lock();
+  const SteadyClock::time_point end = SteadyClock::now() + pause;
+  while (!keeper_stopping_ && SteadyClock::now() < end) chore_.wait_until(mutex_, end);
+  const bool more = !keeper_stopping_;
+  mutex_.Unlock();
+  return more;
+}
+
+}  // namespace pgw

@@ -1,0 +1,143 @@
+// The command log that keeps commands in files: what it has answered survives. Knows
+// store/durable_store, store/command_log, base.
+//
+// Two threads. The committer takes whatever commands are waiting, in one batch: one write, one
+// sync, then it applies and answers them. The keeper writes snapshots, and syncs where nobody waits
+// for that. Neither wakes up while nothing happens.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/file_system.h"
+#include "base/log.h"
+#include "base/mutex.h"
+#include "store/command_log.h"
+#include "store/durable/durable_store.h"
+
+namespace pgw {
+
+// When what was answered is on the disk. Either way a crash of the process alone loses nothing.
+enum class SyncMode : std::uint8_t {
+  kAlways,    // before the answer
+  kInterval,  // a second later
+  kOff,       // when the kernel likes
+};
+
+// Is told what happens; on the log's threads, with no lock held.
+class DurabilityObserver {
+ public:
+  virtual ~DurabilityObserver() = default;
+  // A sync of the journal that took this long, including the write before it.
+  virtual void OnSync(std::chrono::nanoseconds duration) = 0;
+  virtual void OnError() = 0;
+  virtual void OnSnapshot() = 0;
+};
+
+struct DurabilityFacts {
+  std::uint64_t journal_bytes = 0;
+  std::uint64_t snapshot_bytes = 0;
+  std::uint64_t recovered_records = 0;  // read from the journals at the start
+  bool failing = false;
+  std::optional<WallTime> last_success;  // of a write, sync or snapshot
+};
+
+class DurableLog final : public CommandLog {
+ public:
+  struct Options {
+    SyncMode sync = SyncMode::kAlways;
+    // A snapshot is no older than that, if there is anything that it lacks. At least a second.
+    std::chrono::nanoseconds snapshot_age = std::chrono::minutes(5);
+  };
+
+  // All references must outlive the log.
+  DurableLog(std::unique_ptr<DurableStore> durable, MetricStore& store, const Clock& clock,
+             Logger& log, DurabilityObserver& observer, const Options& options);
+  ~DurableLog() override;  // as a crash, without Stop()
+
+  void Start();
+  // Answers what is waiting, refuses what still comes, closes the files. Idempotent.
+  Status Stop();
+
+  Outcome Push(const PushCommand& command) override;
+  Outcome Delete(const GroupKey& group, Instant received) override;
+  Outcome Wipe(Instant received) override;
+  Status Ready() const override;
+
+  DurabilityFacts Facts() const;
+
+ private:
+  struct Waiting {
+    Command command;
+    std::unique_ptr<CommandSink> sink;
+  };
+  class Pending;
+
+  void Submit(Command command, std::unique_ptr<CommandSink> sink) PGW_EXCLUDES(mutex_);
+
+  // The committer.
+  void RunCommitter();
+  bool NextBatch(std::vector<Waiting>& batch) PGW_EXCLUDES(mutex_);
+  void Commit(std::vector<Waiting>& batch);
+  void ServeKeeper() PGW_REQUIRES(mutex_);
+  void NoteResult(const Status& status) PGW_EXCLUDES(mutex_);
+  void NoteTrouble(const Error& error) PGW_EXCLUDES(mutex_);
+
+  // The keeper.
+  void RunKeeper();
+  // What is to be done now; else when to look again.
+  enum class Chore : std::uint8_t { kNone, kSync, kSnapshot };
+  Chore NextChore(std::chrono::steady_clock::time_point now,
+                  std::chrono::steady_clock::time_point& look) PGW_REQUIRES(mutex_);
+  bool IsLarge() const;
+  void SyncNow() PGW_EXCLUDES(mutex_);
+  void WriteSnapshot() PGW_EXCLUDES(mutex_);
+  std::optional<DurableStore::Capture> AskForCapture() PGW_EXCLUDES(mutex_);
+  bool PauseKeeper(std::chrono::nanoseconds pause) PGW_EXCLUDES(mutex_);
+
+  const std::unique_ptr<DurableStore> durable_;
+  MetricStore& store_;
+  const Clock& clock_;
+  Logger& log_;
+  DurabilityObserver& observer_;
+  const Options options_;
+
+  mutable Mutex mutex_;
+  std::condition_variable_any work_;   // for the committer
+  std::condition_variable_any chore_;  // for the keeper
+  std::vector<Waiting> queue_ PGW_GUARDED_BY(mutex_);
+  std::size_t queue_bytes_ PGW_GUARDED_BY(mutex_) = 0;
+  bool committer_waits_ PGW_GUARDED_BY(mutex_) = false;
+  bool stopping_ PGW_GUARDED_BY(mutex_) = false;  // nothing more is taken
+  bool keeper_stopping_ PGW_GUARDED_BY(mutex_) = false;
+  std::optional<Error> failure_ PGW_GUARDED_BY(mutex_);  // why commands are refused
+  std::optional<WallTime> last_success_ PGW_GUARDED_BY(mutex_);
+  bool capture_wanted_ PGW_GUARDED_BY(mutex_) = false;
+  std::optional<DurableStore::Capture> capture_ PGW_GUARDED_BY(mutex_);
+  bool large_ PGW_GUARDED_BY(mutex_) = false;  // the journal is, beside the snapshot
+  // The keeper knows that there is something to be done and will look by itself.
+  bool keeper_knows_ PGW_GUARDED_BY(mutex_) = false;
+
+  // Of the keeper.
+  std::chrono::steady_clock::time_point snapshot_time_;
+  std::chrono::steady_clock::time_point retry_time_{};
+  std::chrono::nanoseconds retry_pause_{0};
+  std::chrono::steady_clock::time_point sync_time_{};
+  persistence::Lsn snapshot_lsn_ = 0;
+  std::size_t snapshot_groups_ = 0;
+  bool must_snapshot_ = false;  // what was read is not in a form of ours yet
+
+  std::thread committer_;
+  std::thread keeper_;
+};
+
+}  // namespace pgw

@@ -1,0 +1,152 @@
+#include "store/durable/durable_store.h"
+
+#include <algorithm>
+#include <cassert>
+#include <string_view>
+#include <utility>
+
+#include "store/command_record.h"
+
+namespace pgw {
+namespace {
+
+// As much as the store's lock is held for at a time.
+constexpr std::size_t kDumpStepBytes = 64 * 1024;
+// So that the last sync of a snapshot, which the journal's syncs wait behind, finds little to do.
+constexpr std::size_t kSyncBytes = 4 * 1024 * 1024;
+
+}  // namespace
+
+Result<std::unique_ptr<DurableStore>> DurableStore::Open(FileSystem& files, const std::string& path,
+                                                         MetricStore& store, Options options) {
+  std::unique_ptr<DurableStore> durable(new DurableStore(store, std::move(options.session)));
+  store.StartWith(Session(), false);
+  StoreReplayer replayer(store, std::move(options.foreign));
+  auto storage = persistence::Storage::Open(files, path, std::move(options.storage), replayer);
+  if (!storage) return storage.error();
+  durable->storage_ = std::move(*storage);
+  // Within one boot the clock goes on, whoever reads it.
+  Session& session = durable->session_;
+  const Session& before = replayer.session();
+  if (session.SameBoot(before)) {
+    session.time.boot = std::max({session.time.boot, before.time.boot, store.PinTime()});
+    store.UnpinTime();
+  }
+  std::string record;
+  AppendSessionRecord(session, record);
+  const Result<CommandRecord> read = ReadCommandRecord(record);
+  assert(read);
+  (void)store.Apply(*read, kNever);
+  return durable;
+}
+
+Status DurableStore::Commit(std::span<Command> commands, bool sync) {
+  Status status = Append(commands, sync);
+  for (Command& command : commands) {
+    if (status.ok()) {
+      Apply(command);
+    } else {
+      command.result = status;
+    }
+  }
+  store_.UnpinTime();
+  return status;
+}
+
+Status DurableStore::Append(std::span<Command> commands, bool sync) {
+  last_ = std::max(last_, store_.PinTime());
+  std::vector<std::string_view> records;
+  records.reserve(commands.size() + 1);
+  std::string session;
+  if (!session_written_ || commands.empty()) {
+    Session now = session_;
+    now.time.boot = std::max(now.time.boot, last_);
+    // The first one says what Open applied, at that time.
+    AppendSessionRecord(session_written_ ? now : session_, session);
+    records.push_back(session);
+  }
+  for (Command& command : commands) {
+    if (command.received < last_) {
+      RestampCommandRecord(last_, command.record);
+    } else {
+      last_ = command.received;
+    }
+    records.push_back(command.record);
+  }
+  const Result<persistence::Lsn> first = storage_->Append(records);
+  if (!first) return first.error();
+  session_written_ = true;
+  if (!sync) return {};
+  const Result<persistence::Lsn> synced = storage_->Sync(*first + records.size() - 1);
+  return synced ? Status() : synced.error();
+}
+
+void DurableStore::Apply(Command& command) {
+  const Result<CommandRecord> record = ReadCommandRecord(command.record);
+  if (!record) {
+    command.result = record.error();
+    return;
+  }
+  command.result = store_.Apply(*record, session_.DeadlineFor(record->time.boot));
+  if (command.refusal) command.result = *command.refusal;
+}
+
+DurableStore::Capture DurableStore::BeginSnapshot() {
+  return {store_.BeginDump(), storage_->lsn()};
+}
+
+Result<DurableStore::Written> DurableStore::WriteSnapshot(
+    Capture capture, const std::function<bool(std::size_t)>& pause) {
+  StoreDump& dump = *capture.dump;
+  auto writer =
+      storage_->StartSnapshot(capture.lsn, EncodeSnapshotMeta(dump.session(), dump.suspicious()));
+  if (!writer) return writer.error();
+  const auto abandon = [&] { storage_->AbandonSnapshot(std::move(*writer)); };
+  std::vector<std::string> blocks;
+  std::size_t unsynced = 0;
+  auto progress = StoreDump::Progress::kMore;
+  while (progress == StoreDump::Progress::kMore) {
+    blocks.clear();
+    progress = dump.Next(kDumpStepBytes, blocks);
+    std::size_t bytes = 0;
+    Status status;
+    for (const std::string& block : blocks) {
+      if (status.ok()) status = (*writer)->WriteBlock(block);
+      bytes += block.size();
+    }
+    unsynced += bytes;
+    if (status.ok() && unsynced >= kSyncBytes) {
+      status = (*writer)->SyncWritten();
+      unsynced = 0;
+    }
+    if (!status) return abandon(), status.error();
+    if (progress == StoreDump::Progress::kVoid) return abandon(), Written::kVoid;
+    if (!pause(bytes)) return abandon(), Written::kStopped;
+  }
+  capture.dump.reset();
+  if (Status status = storage_->CommitSnapshot(**writer); !status) return status.error();
+  return Written::kDone;
+}
+
+Status DurableStore::Sync() {
+  const persistence::Lsn lsn = storage_->lsn();
+  if (lsn == storage_->durable_lsn()) return {};
+  const Result<persistence::Lsn> synced = storage_->Sync(lsn);
+  return synced ? Status() : synced.error();
+}
+
+Status DurableStore::Close(Instant now) {
+  if (session_written_) {
+    Session end = session_;
+    end.time = now;
+    end.time.boot = std::max({end.time.boot, last_, store_.PinTime()});
+    store_.UnpinTime();
+    std::string record;
+    AppendSessionRecord(end, record);
+    const std::string_view records[] = {record};
+    if (const auto appended = storage_->Append(records); !appended) return appended.error();
+  }
+  return storage_->Close();
+}
+
+}  // namespace pgw
