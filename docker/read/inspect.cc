@@ -9,11 +9,15 @@
 namespace pgw::image {
 namespace {
 
-constexpr std::size_t kEntriesShown = 1000;
+constexpr std::size_t kEntriesShown = 1000;  // of one layer
+// Of all layers: a small archive can name one and the same layer 65,536 times.
+constexpr std::size_t kAllEntriesShown = 50'000;
+constexpr std::size_t kAllNameBytesShown = 16u << 20;
 
 class Inspector {
  public:
-  Inspector(const LayoutStore& store, const LayerLimits& limits) : store_(store), limits_(limits) {}
+  Inspector(const LayoutStore& store, const LayerLimits& limits)
+      : store_(store), scanner_(limits) {}
 
   Result<Json> Inspect() {
     if (HasLayout(store_)) return InspectOci();
@@ -128,10 +132,12 @@ class Inspector {
 
   // A layer of several images is read once.
   Result<JsonObject> InspectLayer(const std::string& path) {
-    if (const auto known = layers_.find(path); known != layers_.end()) return known->second;
+    if (const auto known = layers_.find(path); known != layers_.end()) {
+      return Shown(known->second);
+    }
     const auto source = store_.Open(path);
     if (!source) return source.error();
-    const Result<LayerScan> scan = ScanLayer(**source, limits_);
+    const Result<LayerScan> scan = scanner_.Scan(**source);
     if (!scan) return Error{scan.error().code, Printable(path) + ": " + scan.error().message};
     JsonObject layer;
     layer["digest"] = scan->digest.text();
@@ -140,13 +146,36 @@ class Inspector {
     layer["unpackedSize"] = scan->unpacked_size;
     if (!scan->fault.empty()) layer["fault"] = scan->fault;
     layer["entryCount"] = scan->members.size();
-    JsonArray entries;
+    KnownLayer known{std::move(layer), {}};
     for (const TarMember& member : scan->members) {
-      if (entries.size() >= kEntriesShown) break;
-      entries.emplace_back(InspectEntry(member.entry));
+      if (known.entries.size() >= kEntriesShown || kept_bytes_ > kAllNameBytesShown) break;
+      kept_bytes_ += NameBytes(member.entry);
+      known.entries.push_back(member.entry);
     }
-    layer["entries"] = std::move(entries);
-    return layers_.emplace(path, std::move(layer)).first->second;
+    return Shown(layers_.emplace(path, std::move(known)).first->second);
+  }
+
+  struct KnownLayer {
+    JsonObject object;              // without entries
+    std::vector<TarEntry> entries;  // the first ones
+  };
+
+  // With as many entries as may still be shown.
+  JsonObject Shown(const KnownLayer& layer) {
+    JsonArray entries;
+    for (const TarEntry& entry : layer.entries) {
+      if (entries_shown_ >= kAllEntriesShown || name_bytes_shown_ > kAllNameBytesShown) break;
+      ++entries_shown_;
+      name_bytes_shown_ += NameBytes(entry);
+      entries.emplace_back(InspectEntry(entry));
+    }
+    JsonObject object = layer.object;
+    object["entries"] = std::move(entries);
+    return object;
+  }
+
+  static std::size_t NameBytes(const TarEntry& entry) {
+    return entry.path.size() + entry.link_target.size();
   }
 
   static JsonObject InspectEntry(const TarEntry& entry) {
@@ -166,8 +195,11 @@ class Inspector {
   }
 
   const LayoutStore& store_;
-  const LayerLimits limits_;
-  std::map<std::string, JsonObject> layers_;
+  LayerScanner scanner_;
+  std::map<std::string, KnownLayer> layers_;
+  std::size_t kept_bytes_ = 0;
+  std::size_t entries_shown_ = 0;
+  std::size_t name_bytes_shown_ = 0;
 };
 
 std::string Number(const Json& object, std::string_view key) {

@@ -11,7 +11,8 @@
 namespace pgw::image {
 
 // {"name", "digest", "images": [{"platform", "manifest", "size", "layers": [{…, "entries"}], …}]}.
-// Layers are opened to list their entries; a broken one has "fault".
+// Layers are opened to list their entries; a broken one has "fault". "entryCount" says how many
+// there are: at most 1000 of a layer are listed, and 50,000 in all. kTooLarge as VerifyLayout.
 Result<Json> InspectLayout(const LayoutStore& store, const LayerLimits& limits = {});
 
 // The same in lines, fit for a terminal.

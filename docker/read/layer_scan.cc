@@ -103,8 +103,8 @@ Result<LayerScan> ScanLayer(ByteSource& source, LayerLimits limits) {
   // A gzip stream's end, with its checksum, may lie behind the archive's.
   if (status) status = Drain(hashed);
   if (peeked.fault()) return *peeked.fault();
+  scan.unpacked_size = tar_hash.bytes();
   if (status) {
-    scan.unpacked_size = tar_hash.bytes();
     scan.diff_id = tar_hash.Finish();
   } else {
     scan.fault = status.error().message;
@@ -112,6 +112,17 @@ Result<LayerScan> ScanLayer(ByteSource& source, LayerLimits limits) {
   }
   scan.size = blob_hash.bytes();
   scan.digest = blob_hash.Finish();
+  return scan;
+}
+
+Result<LayerScan> LayerScanner::Scan(ByteSource& source) {
+  Result<LayerScan> scan = ScanLayer(source, limits_);
+  if (!scan) return scan;
+  unpacked_bytes_ += scan->unpacked_size;
+  if (unpacked_bytes_ > limits_.all_unpacked_bytes_max) {
+    return Error{Code::kTooLarge, "all layers up to here unpack to more than " +
+                                      std::to_string(limits_.all_unpacked_bytes_max) + " bytes"};
+  }
   return scan;
 }
 

@@ -11,6 +11,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kFilesMax = 100'000;
+constexpr std::uint64_t kBytesMax = std::uint64_t{64} << 30;  // of an archive, or of all files
+
+Error TooLarge(const std::string& what) {
+  return {Code::kTooLarge, Printable(what) + ": more than " + std::to_string(kBytesMax) + " bytes"};
+}
 
 Error NotThere(const std::string& path) { return InvalidArgument(Printable(path) + ": missing"); }
 
@@ -109,12 +114,15 @@ class FolderStore final : public LayoutStore {
       if (is_folder) continue;
       const std::uintmax_t size = it->is_regular_file(error) ? it->file_size(error) : 0;
       files_.emplace(path, size);
+      bytes_ += size;
+      if (size > kBytesMax || bytes_ > kBytesMax) return TooLarge(root_);
     }
     if (error) return SystemError(folder, error.value());
     return {};
   }
 
   const std::string root_;
+  std::uint64_t bytes_ = 0;
 };
 
 }  // namespace
@@ -148,6 +156,7 @@ Result<std::unique_ptr<LayoutStore>> OpenLayout(const std::string& path) {
   if (!file) return file.error();
   const Result<std::uint64_t> size = file->Size();
   if (!size) return size.error();
+  if (*size > kBytesMax) return TooLarge(path);
   auto store = OpenArchive(std::make_unique<FileBytes>(std::move(*file), *size));
   if (!store) return Error{store.error().code, path + ": " + store.error().message};
   return store;

@@ -59,7 +59,7 @@ class LayoutStore {
   std::map<std::string, std::uint64_t> files_;
 };
 
-// A layout folder or an uncompressed archive.
+// A layout folder or an uncompressed archive, of 64 GiB at most.
 Result<std::unique_ptr<LayoutStore>> OpenLayout(const std::string& path);
 // An archive. A path that is there twice is an error: readers disagree on which one counts.
 Result<std::unique_ptr<LayoutStore>> OpenArchive(std::unique_ptr<RandomAccess> bytes);

@@ -13,6 +13,7 @@ namespace pgw::image {
 namespace {
 
 constexpr std::string_view kOurLabels = "org.opencontainers.image.";
+constexpr std::uint64_t kStatementsBytesMax = 64u << 20;  // of one archive
 
 // Layers of the config's history that are not empty ones.
 std::size_t HistoryLayers(const JsonArray& history) {
@@ -58,7 +59,7 @@ std::vector<std::string> LayerPaths(const ManifestNode& node) {
 class Verifier {
  public:
   Verifier(const LayoutStore& store, const VerifyOptions& options)
-      : store_(store), options_(options), strict_(!options.integrity_only) {}
+      : store_(store), strict_(!options.integrity_only), scanner_(options.limits) {}
 
   Result<VerifyReport> Verify() {
     const bool has_layout = HasLayout(store_);
@@ -103,14 +104,15 @@ class Verifier {
   void CheckArchive();
 
   const LayoutStore& store_;
-  const VerifyOptions& options_;
   const bool strict_;
+  LayerScanner scanner_;
   Findings findings_;
   VerifyReport report_;
   std::set<std::string> seen_;  // files that something leads to
   std::optional<LayoutTree> tree_;
   std::string reference_;  // the image's full name
   std::optional<std::int64_t> created_;
+  std::uint64_t statement_bytes_ = 0;
   std::map<std::string, LayerScan> scans_;  // by path; without members, once checked
 };
 
@@ -291,7 +293,7 @@ Status Verifier::VerifyLayer(const std::string& path, const Descriptor* expected
   if (found == scans_.end()) {
     const auto source = store_.Open(path);
     if (!source) return source.error();
-    Result<LayerScan> scan = ScanLayer(**source, options_.limits);
+    Result<LayerScan> scan = scanner_.Scan(**source);
     if (!scan) return Error{scan.error().code, where + ": " + scan.error().message};
     if (!scan->fault.empty()) findings_.Add(where, scan->fault);
     if (strict_ && scan->fault.empty()) {
@@ -341,6 +343,11 @@ Status Verifier::VerifyAttestation(const TopNode& top, const ManifestNode& node)
     seen_.insert(path);
     const Result<std::string> text = store_.Read(path, JsonLimits().bytes_max);
     if (!text) return text.error();
+    // Unlike layers these are read again where several manifests name them.
+    statement_bytes_ += text->size();
+    if (statement_bytes_ > kStatementsBytesMax) {
+      return Error{Code::kTooLarge, path + ": too many statements"};
+    }
     findings_.Check(Digest::Of(*text) == layer.digest, path, "the content has another digest");
     findings_.Check(text->size() == layer.size, path, "the size is not the stated one");
     findings_.Check(layer.media_type == kMediaInToto, path, "not the media type of a statement");

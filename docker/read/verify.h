@@ -26,7 +26,8 @@ struct VerifyReport {
 };
 
 // Reads every byte once. The error is one that ends the reading: no archive, a missing or broken
-// document. Bounded memory, whatever is read.
+// document, layers that unpack to more than limits.all_unpacked_bytes_max. Bounded memory and time,
+// whatever is read.
 Result<VerifyReport> VerifyLayout(const LayoutStore& store, const VerifyOptions& options = {});
 
 }  // namespace pgw::image

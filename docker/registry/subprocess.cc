@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@ extern char** environ;
 
 namespace pgw::image {
 namespace {
+
+using Steady = std::chrono::steady_clock;
 
 constexpr std::size_t kOutputBytesMax = 64 * 1024;
 
@@ -48,23 +51,50 @@ Error Failed(const std::string& program, std::string_view what) {
   return {Code::kUnavailable, program + ": " + std::string(what)};
 }
 
-// Until the output ends. The input fits into a pipe's buffer.
-Status ReadOutput(const std::string& program, int fd, std::chrono::milliseconds timeout,
-                  std::string& text) {
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  std::array<char, 4096> buffer;
+// Whether there is something to read, or the other end is closed, before the deadline.
+bool WaitUntilReadable(int fd, Steady::time_point deadline) {
   while (true) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-        deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Steady::now());
     pollfd poll_fd{fd, POLLIN, 0};
     const int ready = left.count() <= 0 ? 0 : ::poll(&poll_fd, 1, static_cast<int>(left.count()));
     if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0) return Failed(program, "takes too long");
+    return ready > 0;
+  }
+}
+
+// Until the output ends. The input fits into a pipe's buffer.
+Status ReadOutput(const std::string& program, int fd, Steady::time_point deadline,
+                  std::string& text) {
+  std::array<char, 4096> buffer;
+  while (true) {
+    if (!WaitUntilReadable(fd, deadline)) return Failed(program, "takes too long");
     const ssize_t read = ::read(fd, buffer.data(), buffer.size());
     if (read < 0 && errno == EINTR) continue;
     if (read <= 0) return {};
     text.append(buffer.data(), static_cast<std::size_t>(read));
     if (text.size() > kOutputBytesMax) return Failed(program, "writes too much");
+  }
+}
+
+// Until the process has ended, without taking its exit code.
+Status WaitForEnd(const std::string& program, pid_t pid, Steady::time_point deadline) {
+  // glibc 2.36 declares the function for C alone.
+  const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd >= 0) {
+    const bool ended = WaitUntilReadable(fd, deadline);
+    ::close(fd);
+    return ended ? Status() : Failed(program, "does not end");
+  }
+  // Before Linux 5.3, or where a sandbox does not know the call: by looking again and again.
+  while (true) {
+    siginfo_t info{};
+    if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == pid) {
+      return {};
+    }
+    if (Steady::now() >= deadline) return Failed(program, "does not end");
+    ::poll(nullptr, 0, 10);
   }
 }
 
@@ -99,7 +129,9 @@ Result<ProcessOutput> RunProcess(const std::vector<std::string>& words, std::str
   out.CloseWriter();
 
   ProcessOutput output;
-  const Status status = ReadOutput(program, out.reader(), timeout, output.text);
+  const Steady::time_point deadline = Steady::now() + timeout;
+  Status status = ReadOutput(program, out.reader(), deadline, output.text);
+  if (status) status = WaitForEnd(program, pid, deadline);
   if (!status) ::kill(pid, SIGKILL);
   int wait_status = 0;
   while (::waitpid(pid, &wait_status, 0) < 0 && errno == EINTR) {

@@ -16,7 +16,8 @@ struct ProcessOutput {
 };
 
 // `words[0]` is looked up in PATH; stderr stays ours. kUnavailable where it cannot be started,
-// writes more than 64 KiB or takes longer than `timeout` (it is killed then).
+// writes more than 64 KiB or takes longer than `timeout` until it has ended, whether or not it has
+// closed its output before (it is killed then, though not what it has started itself).
 Result<ProcessOutput> RunProcess(const std::vector<std::string>& words, std::string_view input,
                                  std::chrono::milliseconds timeout);
 

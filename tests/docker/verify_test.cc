@@ -12,6 +12,7 @@ namespace pgw::image {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::SampleImage;
@@ -233,6 +234,43 @@ TEST(VerifyTest, BoundsWhatComesOutOfALayer) {
               Contains(HasSubstr("more comes out of the gzip stream than is allowed")));
 }
 
+TEST(VerifyTest, BoundsWhatComesOutOfAllLayers) {
+  const Image image = SmallImage();
+  VerifyOptions options;
+  const auto total = [&] {
+    std::uint64_t bytes = 0;
+    for (const auto& layer : image.platforms[0].layers) {
+      MemorySource source(image.blobs.at(layer.digest));
+      bytes += ScanLayer(source)->unpacked_size;
+    }
+    return bytes;
+  }();
+  options.limits.all_unpacked_bytes_max = total;
+  EXPECT_THAT(Findings(testing::HybridArchive(image), options), IsEmpty());
+  options.limits.all_unpacked_bytes_max = total - 1;
+  const std::string over = image.platforms[0].layers[1].digest.blob_path() +
+                           ": all layers up to here unpack to more than " +
+                           std::to_string(total - 1) + " bytes";
+  EXPECT_THAT(Findings(testing::HybridArchive(image), options), ElementsAre(over));
+  const std::string archive = testing::OciArchive(image);
+  const auto store = OpenArchive(std::make_unique<MemoryBytes>(archive));
+  ASSERT_TRUE(store);
+  const Result<Json> inspection = InspectLayout(**store, options.limits);
+  ASSERT_FALSE(inspection);
+  EXPECT_EQ(inspection.error().message, over);
+}
+
+// Bytes count that came out before the fault: else a layer whose last byte is wrong cost nothing.
+TEST(VerifyTest, CountsWhatComesOutOfBrokenLayers) {
+  std::string blob = *Gzip(std::string(100'000, '\0'));
+  blob.resize(blob.size() - 4);
+  MemorySource source(blob);
+  const Result<LayerScan> scan = ScanLayer(source);
+  ASSERT_TRUE(scan);
+  EXPECT_NE(scan->fault, "");
+  EXPECT_GE(scan->unpacked_size, 65'536u);
+}
+
 TEST(VerifyTest, RefusesArchivesThatReadersDisagreeOn) {
   TarEntry entry;
   entry.path = "index.json";
@@ -276,6 +314,39 @@ TEST(InspectTest, ReadsDockerArchives) {
   EXPECT_EQ(inspection.at_pointer("/form"), "Docker archive");
   EXPECT_EQ(inspection.at_pointer("/entries/0/name"), "registry.example/team/program:1.2.3");
   EXPECT_EQ(inspection.at_pointer("/entries/0/images/0/variant"), "v7");
+}
+
+std::string Tar(const std::vector<std::pair<std::string, std::string>>& files) {
+  StringSink sink;
+  TarWriter writer(sink);
+  for (const auto& [path, content] : files) {
+    TarEntry entry;
+    entry.path = path;
+    entry.size = content.size();
+    EXPECT_TRUE(writer.Add(entry, content).ok());
+  }
+  EXPECT_TRUE(writer.Finish().ok());
+  return sink.Take();
+}
+
+TEST(InspectTest, ShowsABoundedNumberOfEntriesOfLayersThatAreNamedAgainAndAgain) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (int i = 1000; i < 2500; ++i) files.emplace_back(std::to_string(i), "");
+  std::string image = R"({"Config": "c.json", "RepoTags": [], "Layers": ["l.tar")";
+  for (int i = 1; i < 256; ++i) image += R"(, "l.tar")";
+  image += "]}";
+  const Json inspection = Inspect(Tar({{"c.json", "{}"},
+                                       {"l.tar", Tar(files)},
+                                       {"manifest.json", "[" + image + ", " + image + "]"}}));
+  std::size_t shown = 0;
+  for (const Json& entry : inspection.at("entries").as_array()) {
+    for (const Json& layer : entry.at_pointer("/images/0/layers").as_array()) {
+      EXPECT_EQ(layer.at("entryCount"), Json(1500));
+      EXPECT_LE(layer.at("entries").as_array().size(), 1000u);
+      shown += layer.at("entries").as_array().size();
+    }
+  }
+  EXPECT_EQ(shown, 50'000u);
 }
 
 }  // namespace
