@@ -181,7 +181,9 @@ MetricStore::MetricStore(StoreOptions options)
     : impl_(std::make_unique<Impl>(std::move(options))) {}
 MetricStore::~MetricStore() = default;
 
-Status MetricStore::Push(const PushCommand& command) { return impl_->Push(command); }
+Status MetricStore::Push(const PushCommand& command) {
+  return impl_->Push(command, Impl::Stamping::kStamps);
+}
 Result<RecordedPush> MetricStore::Record(const PushCommand& command) {
   return impl_->Record(command);
 }

@@ -56,6 +56,14 @@ struct RecordedPush {
   std::optional<Error> refusal;
 };
 
+// When a group was pushed to, and what the entries of its two bookkeeping families say of that.
+struct GroupTimes {
+  std::optional<WallTime> last_success;
+  std::optional<WallTime> last_failure;
+  WallTime success_entry{};
+  WallTime failure_entry{};
+};
+
 struct ExpiryProgress {
   std::size_t families = 0;
   std::size_t groups = 0;
@@ -115,6 +123,15 @@ class MetricStore {
   // Puts back the groups of a dump's block. REQUIRES: StartWith; nobody reads yet.
   // kInvalidArgument: these bytes are no block.
   Status Load(std::string_view block);
+
+  // Puts in a group that another server had, without families: it was pushed to at these times.
+  // REQUIRES: StartWith or nothing before, with a session that has no TTL; nobody reads yet; the
+  // group is not there.
+  // kInvalidArgument: as for Push, where its bookkeeping samples collide with another group's.
+  Status ImportGroup(const GroupKey& group, const GroupTimes& times);
+  // Puts families into it. As a merging Push that was received at their push time, but the group's
+  // times stay, even if the push is refused.
+  Status ImportFamilies(const PushCommand& command);
 
   // Everything alive now, in small pieces while commands go on; see dump.h. One at a time.
   std::unique_ptr<StoreDump> BeginDump();

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "store/bookkeeping.h"
 #include "store/group_record.h"
 #include "store/metric_store_impl.h"
 
@@ -126,6 +127,27 @@ Status MetricStore::Impl::Load(std::string_view block) {
   return ReadGroups(block, *state_);
 }
 
+Status MetricStore::Impl::ImportGroup(const GroupKey& group, const GroupTimes& times) {
+  const HashedView key(group.bytes());
+  const GroupingLabels labels(group.bytes());
+  const MutexLock lock(mutex_);
+  if (state_->FindTwin(group.bytes(), labels, now_) != nullptr) {
+    if (check_) return TwinError(labels, times.last_success.value_or(WallTime()));
+    SuspectBookkeeping();
+  }
+  Group& added = state_->AddGroup(key, labels);
+  added.deadline = kNeverExpires;
+  added.last_push[kSuccess] = ToNanoseconds(times.last_success.value_or(WallTime()));
+  added.last_push[kFailure] = ToNanoseconds(times.last_failure.value_or(WallTime()));
+  added.bookkeeping[kSuccess].pushed = ToNanoseconds(times.success_entry);
+  added.bookkeeping[kFailure].pushed = ToNanoseconds(times.failure_entry);
+  for (const Bookkeeping which : {kSuccess, kFailure}) {
+    const double value = BookkeepingValue(added.last_push[which]);
+    WriteBookkeeping(added, labels, which, BookkeepingLine(labels, which, value));
+  }
+  return {};
+}
+
 BootTime MetricStore::Impl::PinTime() {
   const MutexLock lock(mutex_);
   pinned_ = now_;
@@ -207,6 +229,12 @@ void MetricStore::StartWith(const Session& session, bool suspicious) {
   impl_->StartWith(session, suspicious);
 }
 Status MetricStore::Load(std::string_view block) { return impl_->Load(block); }
+Status MetricStore::ImportGroup(const GroupKey& group, const GroupTimes& times) {
+  return impl_->ImportGroup(group, times);
+}
+Status MetricStore::ImportFamilies(const PushCommand& command) {
+  return impl_->Push(command, Impl::Stamping::kLeavesTimes);
+}
 std::unique_ptr<StoreDump> MetricStore::BeginDump() { return impl_->BeginDump(); }
 
 }  // namespace pgw

@@ -31,7 +31,9 @@ class MetricStore::Impl {
   explicit Impl(StoreOptions options);
   ~Impl();
 
-  Status Push(const PushCommand& command);
+  // What a push does to the times of its group.
+  enum class Stamping : unsigned char { kStamps, kLeavesTimes };
+  Status Push(const PushCommand& command, Stamping stamping);
   Result<RecordedPush> Record(const PushCommand& command);
   Status Apply(const CommandRecord& record, BootTime deadline);
   void Delete(const GroupKey& key, Instant now) {
@@ -52,6 +54,7 @@ class MetricStore::Impl {
   void UnpinTime() PGW_EXCLUDES(mutex_);
   void StartWith(const Session& session, bool suspicious) PGW_EXCLUDES(mutex_);
   Status Load(std::string_view block) PGW_EXCLUDES(mutex_);
+  Status ImportGroup(const GroupKey& group, const GroupTimes& times) PGW_EXCLUDES(mutex_);
   std::unique_ptr<StoreDump> BeginDump() PGW_EXCLUDES(mutex_);
   void BeginSession(const Session& fresh) PGW_EXCLUDES(mutex_);
 
@@ -69,6 +72,7 @@ class MetricStore::Impl {
     WallTime received;
     Deadline time;  // when it takes effect
     Deadline deadline;
+    Stamping stamping = Stamping::kStamps;
   };
   enum class TimeRule : unsigned char { kNotBeforeLatest, kAsItSays };
   // What the store thinks of it.
@@ -96,7 +100,7 @@ class MetricStore::Impl {
   }
   Status PushLocked(const Entering& push) PGW_REQUIRES(mutex_);
   Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
-  static Error TwinError(const Entering& push);
+  static Error TwinError(const GroupingLabels& labels, WallTime last_success);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
   template <typename Ask>
   void PrefetchSlots(const Group& group, const Ask& ask) PGW_REQUIRES(mutex_);
@@ -113,6 +117,9 @@ class MetricStore::Impl {
   void Stamp(Group& group, const Entering& push, Bookkeeping which, bool stamp)
       PGW_REQUIRES(mutex_);
   void StampPush(Group& group, const Entering& push, Bookkeeping outcome) PGW_REQUIRES(mutex_);
+  // Writes the sample that `line` is, into a new place or that of the one before.
+  void WriteBookkeeping(Group& group, const GroupingLabels& labels, Bookkeeping which,
+                        std::string_view line) PGW_REQUIRES(mutex_);
   GroupView View(Group& group) PGW_REQUIRES(mutex_);
 
   // A dump that goes on gets the group as it is.

@@ -17,7 +17,7 @@ Error TimestampError() { return InvalidArgument("pushed metrics must not have ti
 
 }  // namespace
 
-Status MetricStore::Impl::Push(const PushCommand& command) {
+Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   thread_local PreparedPush prepared;
   const HashedView key(command.group->bytes());
   Anticipate(key);
@@ -25,7 +25,7 @@ Status MetricStore::Impl::Push(const PushCommand& command) {
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
     status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
-                    ToDeadline(command.received.boot), ToDeadline(command.deadline)},
+                    ToDeadline(command.received.boot), ToDeadline(command.deadline), stamping},
                    TimeRule::kNotBeforeLatest);
   }
   prepared.Trim();
@@ -74,7 +74,7 @@ Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
                         std::max(now_, ToDeadline(command.received.boot)),
                         0};
     const Verdict verdict = Judge(push);
-    recorded.refusal = verdict.twin ? TwinError(push) : verdict.errors.ToError();
+    recorded.refusal = verdict.twin ? TwinError(labels, push.received) : verdict.errors.ToError();
   }
   if (recorded.refusal) {
     AppendRefusedPushRecord(command.received, key.text, check_, recorded.record);
@@ -129,11 +129,11 @@ void MetricStore::Impl::Anticipate(const HashedView& key) {
 }
 
 // Creating the group would break every scrape: its bookkeeping samples exist already.
-Error MetricStore::Impl::TwinError(const Entering& push) {
+Error MetricStore::Impl::TwinError(const GroupingLabels& labels, WallTime last_success) {
   ErrorList errors;
   for (const Bookkeeping which : {kSuccess, kFailure}) {
     FamilySet set;
-    FillBookkeeping(push.labels, which, which == kSuccess ? UnixSeconds(push.received) : 0, set);
+    FillBookkeeping(labels, which, which == kSuccess ? UnixSeconds(last_success) : 0, set);
     errors.Add([&] { return AboutMetric(set, set.families[0], set.metrics[0], kCollectedBefore); });
   }
   return errors.ToError();
@@ -158,7 +158,7 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
   Verdict verdict = Judge(push);
   const bool refused = push.prepared.refused();
   if (verdict.twin) {
-    if (push.checked) return refused ? TimestampError() : TwinError(push);
+    if (push.checked) return refused ? TimestampError() : TwinError(push.labels, push.received);
     SuspectBookkeeping();
   }
   if (verdict.group != nullptr && !refused) {
@@ -166,10 +166,10 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
   }
   Group& group = FindOrAddGroup(verdict.group, push);
   if (refused || (push.checked && !verdict.errors.empty())) {
-    StampPush(group, push, kFailure);
+    if (push.stamping == Stamping::kStamps) StampPush(group, push, kFailure);
     return refused ? TimestampError() : verdict.errors.ToError();
   }
-  StampPush(group, push, kSuccess);
+  if (push.stamping == Stamping::kStamps) StampPush(group, push, kSuccess);
   Apply(group, push);
   return {};
 }
@@ -269,18 +269,20 @@ void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping wh
   }
   member.pushed = ToNanoseconds(push.received);
   std::int64_t& last = group.last_push[which];
-  std::string line;
+  const bool restamped = member.family != nullptr && group.escaped_key.empty();
+  WriteBookkeeping(group, labels, which,
+                   restamped ? Restamped(ChunkList::Text(member.slot_ref()), last)
+                             : BookkeepingLine(labels, which, BookkeepingValue(last)));
+}
+
+void MetricStore::Impl::WriteBookkeeping(Group& group, const GroupingLabels& labels,
+                                         Bookkeeping which, std::string_view line) {
+  Member& member = group.bookkeeping[which];
   SlotContent content;
-  if (member.family != nullptr && group.escaped_key.empty()) {
-    line = Restamped(ChunkList::Text(member.slot_ref()), last);
-  } else {
-    const double value = BookkeepingValue(last);
-    line = BookkeepingLine(labels, which, value);
-    if (labels.needs_escaping()) {
-      FamilySet set;
-      FillBookkeeping(labels, which, value, set);
-      content.message = SharedText(SerializeFamily(set, set.families[0], Escaping::kAllowUtf8));
-    }
+  if (labels.needs_escaping()) {
+    FamilySet set;
+    FillBookkeeping(labels, which, BookkeepingValue(group.last_push[which]), set);
+    content.message = SharedText(SerializeFamily(set, set.families[0], Escaping::kAllowUtf8));
   }
   content.text = line;
   content.type = MetricType::kGauge;
@@ -288,7 +290,7 @@ void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping wh
   if (member.family != nullptr) {
     state_->ReplaceMember(group, member, std::move(content), false);
   } else {
-    member.family = &family;
+    member.family = &state_->bookkeeping(which);
     state_->FillMember(group, member, std::move(content), false);
   }
 }

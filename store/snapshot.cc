@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "exposition/names.h"
+#include "exposition/protobuf_reader.h"
+#include "exposition/text_parser.h"
 #include "exposition/text_writer.h"
 #include "store/prepared_push.h"
 
@@ -16,6 +18,12 @@ bool AllAlive(const Block& block, Deadline now) {
 }
 
 }  // namespace
+
+Status ReadStoredSamples(std::string_view name, MetricType type, const StoredSamples& samples,
+                         FamilySet& out) {
+  return samples.message.empty() ? ParseStoredLines(name, type, samples.lines, out)
+                                 : ParseFamilyMessage(samples.message, out);
+}
 
 Snapshot::FamilyView Snapshot::family(std::size_t index) const {
   const FamilyPart& part = families_[index];

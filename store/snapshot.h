@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "exposition/family_set.h"
 #include "exposition/metric_type.h"
 #include "store/block.h"
 #include "store/shared_text.h"
@@ -25,6 +26,12 @@ struct StoredSamples {
   std::string_view lines;
   std::string_view message;  // an io.prometheus.client.MetricFamily, or empty
 };
+
+// Appends one family to `out` with what the store keeps of one group's part of it; help is there
+// only where there is a message. Views end with the samples.
+// kInternal: they do not read back. The store wrote them, so it is a defect of ours.
+Status ReadStoredSamples(std::string_view name, MetricType type, const StoredSamples& samples,
+                         FamilySet& out);
 
 // All groups at one instant, by family, as a scrape shows them. Immutable, hence thread-safe.
 class Snapshot {

@@ -6,9 +6,7 @@
 
 #include "exposition/family_set.h"
 #include "exposition/names.h"
-#include "exposition/protobuf_reader.h"
 #include "exposition/quote.h"
-#include "exposition/text_parser.h"
 #include "store/prepared_push.h"
 #include "store/suffix_rules.h"
 
@@ -18,11 +16,10 @@ namespace {
 // The slot's samples as they were pushed.
 bool ReadSlot(std::string_view name, const Block& block, std::uint32_t slot, FamilySet& set) {
   const SlotExtra* const extra = block.extra(slot);
-  if (extra != nullptr && extra->message) {
-    return ParseFamilyMessage(extra->message.view(), set).ok();
-  }
-  return ParseStoredLines(name, static_cast<MetricType>(block.slot(slot).type),
-                          block.text(block.slot(slot)), set)
+  const std::string_view message =
+      extra != nullptr && extra->message ? extra->message.view() : std::string_view();
+  return ReadStoredSamples(name, static_cast<MetricType>(block.slot(slot).type),
+                           {block.text(block.slot(slot)), message}, set)
       .ok();
 }
 

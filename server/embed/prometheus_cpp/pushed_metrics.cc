@@ -9,8 +9,6 @@
 
 #include "exposition/family_set.h"
 #include "exposition/names.h"
-#include "exposition/protobuf_reader.h"
-#include "exposition/text_parser.h"
 #include "store/snapshot.h"
 
 namespace pgw::embed {
@@ -97,14 +95,6 @@ ClientMetric ToClientMetric(const FamilySet& set, MetricType type, const Metric&
   return result;
 }
 
-// The store wrote the samples; should they not be readable, the group's part is missing.
-bool ReadSamples(const Snapshot::FamilyView& family, const StoredSamples& samples, FamilySet& out) {
-  const Status status = samples.message.empty()
-                            ? ParseStoredLines(family.name, family.type, samples.lines, out)
-                            : ParseFamilyMessage(samples.message, out);
-  return status.ok() && !out.families.empty();
-}
-
 prometheus::MetricFamily ToMetricFamily(const Snapshot& snapshot, std::size_t index,
                                         FamilySet& set) {
   const Snapshot::FamilyView view = snapshot.family(index);
@@ -114,7 +104,8 @@ prometheus::MetricFamily ToMetricFamily(const Snapshot& snapshot, std::size_t in
   family.type = TypeOf(view.type);
   snapshot.VisitSamples(index, [&](const StoredSamples& samples) {
     set.Clear();
-    if (!ReadSamples(view, samples, set)) return;
+    // Should they not be readable, the group's part is missing.
+    if (!ReadStoredSamples(view.name, view.type, samples, set)) return;
     const Family& part = set.families.front();
     for (std::uint32_t i = part.first_metric; i != kNoIndex; i = set.metrics[i].next) {
       family.metric.push_back(ToClientMetric(set, view.type, set.metrics[i]));
