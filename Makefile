@@ -17,6 +17,8 @@ FUZZ_SECONDS ?= 10
 ARCHS ?= amd64 arm64 arm
 # Where the images go and are named for, e.g. registry.example/team/pushgateway-ttl.
 IMAGE ?=
+# 1 pushes images that nobody could build again.
+FORCE ?=
 
 PACKAGES_build := cmake ninja-build g++ pkg-config libboost1.81-dev libboost-json1.81-dev zlib1g-dev \
   libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev libsnappy-dev
@@ -47,15 +49,15 @@ load: can-load images ## this machine's image into docker or podman
 	cross/deliver.sh load
 
 .PHONY: push
-push: can-push images ## the images to a registry: IMAGE=registry/repository
-	cross/deliver.sh push "$(IMAGE)"
+push: can-push images ## the images to a registry: IMAGE=registry/repository (FORCE=1: uncommitted changes, too)
+	FORCE="$(FORCE)" cross/deliver.sh push "$(IMAGE)"
 
 # Before the images are built: where would they go?
 .PHONY: can-load can-push
 can-load:
 	@docker info >/dev/null 2>&1 || podman info >/dev/null 2>&1 || { echo "neither docker nor podman works here"; exit 1; }
 can-push:
-	@[ -n "$(IMAGE)" ] || { echo "where to? make push IMAGE=registry.example/team/pushgateway-ttl"; exit 1; }
+	@FORCE="$(FORCE)" cross/deliver.sh may-push "$(IMAGE)"
 
 .PHONY: smoke
 smoke: build/deps-smoke programs ## run the release programs, under qemu where they are not this machine's

@@ -5,12 +5,23 @@ find_package(Git QUIET)
 function(pgw_git result)
   set(output "")
   if(GIT_FOUND)
-    execute_process(COMMAND ${GIT_EXECUTABLE} ${ARGN}
+    # Of our own repository, whatever repository a hook that calls us is in.
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env --unset=GIT_DIR --unset=GIT_WORK_TREE ${GIT_EXECUTABLE} ${ARGN}
       WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
       OUTPUT_VARIABLE output ERROR_QUIET OUTPUT_STRIP_TRAILING_WHITESPACE)
   endif()
   set(${result} "${output}" PARENT_SCOPE)
 endfunction()
+
+# A source archive unpacked inside another project's checkout is not that project's commit.
+pgw_git(top rev-parse --show-toplevel)
+file(REAL_PATH "${PROJECT_SOURCE_DIR}" source)
+if(top)
+  file(REAL_PATH "${top}" top)
+endif()
+if(NOT top STREQUAL source)
+  set(GIT_FOUND FALSE)
+endif()
 
 if(NOT PGW_REVISION)
   pgw_git(PGW_REVISION rev-parse HEAD)
