@@ -33,17 +33,20 @@ class SlotSink final : public Responder::Sink {
   const std::shared_ptr<Slot> slot_;
 };
 
+void Start(const std::unique_ptr<PendingResponse> later, Responder responder) {
+  try {
+    later->Start(std::move(responder));
+  } catch (...) {
+    return;  // the responder answered when it was destroyed, or somebody else has it
+  }
+}
+
 }  // namespace
 
 Response Await(Response response) {
   if (response.later == nullptr) return response;
   const auto slot = std::make_shared<Slot>();
-  Responder responder(std::make_unique<SlotSink>(slot));
-  try {
-    response.later->Start(std::move(responder));
-  } catch (...) {  // the responder has answered, or somebody else has it
-  }
-  response.later.reset();
+  Start(std::move(response.later), Responder(std::make_unique<SlotSink>(slot)));
   slot->mutex.Lock();
   while (!slot->response) slot->filled.wait(slot->mutex);
   Response answer = std::move(*slot->response);

@@ -21,7 +21,8 @@ bool StartLater(PendingResponse& later, const std::shared_ptr<Mailbox>& mailbox,
   }
   try {
     later.Start(Responder(std::move(sink)));
-  } catch (...) {  // the responder has answered when it was destroyed, or somebody else has it
+  } catch (...) {
+    return true;  // the responder answered when it was destroyed, or somebody else has it
   }
   return true;
 }

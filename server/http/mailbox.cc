@@ -16,11 +16,11 @@ void Mailbox::Put(std::unique_ptr<LateResponse> late) noexcept {
   if (closed_) return;
   *end_ = std::move(late);
   end_ = &(*end_)->next;
-  if (woken_) return;
+  if (std::exchange(woken_, true)) return;
   try {
     wake_();  // under the lock: after Close() there may be nobody to wake
-    woken_ = true;
-  } catch (...) {  // out of memory
+  } catch (...) {
+    woken_ = false;
   }
 }
 
