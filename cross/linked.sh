@@ -69,10 +69,13 @@ without_file_lists() {
     }' "$1"
 }
 
+# What licences.tsv has to say about a package besides its copyright file.
+note() { awk -F '\t' -v n="$1" '$1 == n && $5 != "" {print "Note: " $5 "\n"}' "$root/cross/licences.tsv" | fold -s -w 80 | sed 's/ *$//'; }
+
 rule() { printf '%s\n' "--------------------------------------------------------------------------------"; }
 
 write_notices() {
-  local name others version texts
+  local name others version texts package
   cat <<END
 $program is licensed under the Apache License, Version 2.0; see LICENSE beside this file.
 
@@ -94,6 +97,7 @@ END
     printf '%s\n' "${name}${others:+, ${others// /, }}"
     rule
     printf '\n'
+    for package in $name $others; do note "$package"; done
     without_file_lists "$(copyright_file "$name")"
   done <"$scratch/groups"
   texts=$(while IFS=$'\t' read -r name _; do
