@@ -331,7 +331,7 @@ class Tally:
     def skip(self, name: str, why: str) -> None:
         with self._lock:
             self.skipped += 1
-            self._cases.append((name, "<skipped/>"))
+            self._cases.append((name, f"<skipped why={quoteattr(why)}/>"))
             print(f"  skipped {name}: {why}", flush=True)
 
     def check(self, name: str, function, *arguments) -> None:
