@@ -35,7 +35,7 @@ load() {
 # refuse <why>: unless the caller knows better.
 refuse() {
   [[ ${FORCE:-} == 1 ]] || die "not pushed: $1; FORCE=1 pushes it nevertheless"
-  say "WARNING: $1; pushed nevertheless, since FORCE=1"
+  say "WARNING: $1; pushing nevertheless, since FORCE=1"
 }
 
 # check_revision <revision>

@@ -127,7 +127,7 @@ def check_push(folder: pathlib.Path, program: str) -> None:
         else:
             expect((done.returncode, done.stdout, done.stderr),
                    (1, "", f"cross: not pushed: {reason}; FORCE=1 pushes it nevertheless\n"), f"a push with {more}")
-            expect(forced.stderr, f"cross: WARNING: {reason}; pushed nevertheless, since FORCE=1\n", "a forced push")
+            expect(forced.stderr, f"cross: WARNING: {reason}; pushing nevertheless, since FORCE=1\n", "a forced push")
 
 
 def check_may_push(folder: pathlib.Path) -> None:
