@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <ctime>
+#include <fstream>
 
 namespace pgw {
 namespace {
@@ -15,6 +16,13 @@ std::chrono::nanoseconds Read(clockid_t id) {
 
 Instant SystemClock::Now() const {
   return {BootTime(Read(CLOCK_BOOTTIME)), WallTime(Read(CLOCK_REALTIME))};
+}
+
+std::string SystemBootId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
 }
 
 double UnixSeconds(WallTime time) {

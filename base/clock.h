@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 
 namespace pgw {
 
@@ -43,6 +44,9 @@ class SystemClock final : public Clock {
  public:
   Instant Now() const override;
 };
+
+// Names the boot that CLOCK_BOOTTIME counts from; empty if the system does not tell.
+std::string SystemBootId();
 
 // Seconds since the Unix epoch as Go computes them: nanoseconds / 1e9, in double.
 double UnixSeconds(WallTime time);

@@ -284,8 +284,15 @@ bool Uses(const ParsedCommandLine& parsed, std::string_view name) {
 
 Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
                                    const ReadLines& read_lines) {
-  const ParsedCommandLine parsed = ParseCommandLine(kFlags, arguments, read_lines);
   CommandLine result;
+  if (const auto subcommand = ParseSubcommand(arguments, read_lines)) {
+    if (!*subcommand) return subcommand->error();
+    result.action = (*subcommand)->show_help ? CommandLine::Action::kShowHelp
+                                             : CommandLine::Action::kSubcommand;
+    result.subcommand = **subcommand;
+    return result;
+  }
+  const ParsedCommandLine parsed = ParseCommandLine(kFlags, arguments, read_lines);
   // Bad values do not keep anybody from these two; bad grammar does from the second.
   if (Uses(parsed, "version")) {
     result.action = CommandLine::Action::kShowVersion;
@@ -314,10 +321,11 @@ Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
 }
 
 std::string HelpText() {
-  return "usage: pushgateway [<flags>]\n\n"
+  return "usage: pushgateway [<flags>]\n"
+         "       pushgateway <command> [<args>]\n\n"
          "The Pushgateway: accepts pushed metrics and exposes them to Prometheus.\n\n\n"
          "Flags:\n" +
-         DescribeFlags(kFlags);
+         DescribeFlags(kFlags) + "\n" + DescribeSubcommands();
 }
 
 }  // namespace pgw

@@ -14,6 +14,7 @@
 #include "exposition/names.h"
 #include "server/flags.h"
 #include "server/http/server.h"
+#include "server/subcommand.h"
 
 namespace pgw {
 
@@ -37,10 +38,11 @@ struct Config {
 };
 
 struct CommandLine {
-  enum class Action : unsigned char { kRun, kShowHelp, kShowVersion, kHealthcheck };
+  enum class Action : unsigned char { kRun, kShowHelp, kShowVersion, kHealthcheck, kSubcommand };
   Action action = Action::kRun;
   Config config;
   std::string healthcheck_url;  // of kHealthcheck
+  Subcommand subcommand;        // of kSubcommand
 };
 
 // `arguments` without the program's name. The error is what to print behind `error: `.

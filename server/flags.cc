@@ -118,13 +118,18 @@ class Lexer {
 
 class Parser {
  public:
-  Parser(std::span<const FlagSpec> specs, Lexer lexer) : specs_(specs), lexer_(std::move(lexer)) {}
+  Parser(std::span<const FlagSpec> specs, Lexer lexer, std::size_t words_max)
+      : specs_(specs), lexer_(std::move(lexer)), words_max_(words_max) {}
 
   ParsedCommandLine Parse() {
     ParsedCommandLine result;
     for (;;) {
       const Token& next = lexer_.Peek();
       if (next.kind == Token::Kind::kEnd) return result;
+      if (next.kind == Token::Kind::kWord && result.words.size() < words_max_) {
+        result.words.push_back(lexer_.Next().text);
+        continue;
+      }
       if (next.kind != Token::Kind::kLong && next.kind != Token::Kind::kShort) {
         result.error = InvalidArgument("unexpected " + next.Shown());
         return result;
@@ -178,6 +183,7 @@ class Parser {
 
   const std::span<const FlagSpec> specs_;
   Lexer lexer_;
+  const std::size_t words_max_;
 };
 
 // Breaks `text` at spaces into lines of at most `width` bytes.
@@ -217,8 +223,8 @@ std::string Usage(const FlagSpec& spec) {
 
 ParsedCommandLine ParseCommandLine(std::span<const FlagSpec> specs,
                                    std::span<const std::string> arguments,
-                                   const ReadLines& read_lines) {
-  return Parser(specs, Lexer(arguments, read_lines)).Parse();
+                                   const ReadLines& read_lines, std::size_t words_max) {
+  return Parser(specs, Lexer(arguments, read_lines), words_max).Parse();
 }
 
 Result<std::vector<std::string>> ReadArgumentFile(const std::string& path) {

@@ -4,6 +4,7 @@
 // docs/decisions/0003-command-line.md says why this is not a library.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <span>
@@ -41,6 +42,7 @@ struct FlagUse {
 
 struct ParsedCommandLine {
   std::vector<FlagUse> uses;  // up to the error, if there was one
+  std::vector<std::string> words;
   std::optional<Error> error;
 };
 
@@ -48,10 +50,10 @@ struct ParsedCommandLine {
 using ReadLines = std::function<Result<std::vector<std::string>>(const std::string& path)>;
 
 // `arguments` without the program's name. A word @file stands for that file's lines. Views in
-// the result point into `specs`.
+// the result point into `specs`. More than `words_max` words beside the flags are an error.
 ParsedCommandLine ParseCommandLine(std::span<const FlagSpec> specs,
                                    std::span<const std::string> arguments,
-                                   const ReadLines& read_lines);
+                                   const ReadLines& read_lines, std::size_t words_max = 0);
 
 // Reads from the disk; blank lines and those that begin with # are left out.
 Result<std::vector<std::string>> ReadArgumentFile(const std::string& path);

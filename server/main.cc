@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/file_system.h"
 #include "base/log.h"
 #include "server/config.h"
 #include "server/healthcheck.h"
 #include "server/http/server.h"
+#include "server/persistence_tools.h"
 #include "server/routes/gateway.h"
 #include "server/routes/own_metrics.h"
 #include "server/termination.h"
@@ -168,10 +170,30 @@ int Healthcheck(const std::string& url) {
   return result.healthy ? 0 : kFailure;
 }
 
+int RunSubcommand(std::string_view program, const Subcommand& subcommand) {
+  PosixFileSystem files;
+  ToolResult result;
+  switch (subcommand.kind) {
+    case Subcommand::Kind::kCheck:
+      result = CheckFiles(files, subcommand.file);
+      break;
+    case Subcommand::Kind::kRepair:
+      result = RepairFiles(files, subcommand.file, subcommand.out);
+      break;
+    case Subcommand::Kind::kExport:
+      result = ExportFiles(files, subcommand.file, subcommand.out, SystemBootId(),
+                           SystemClock().Now());
+      break;
+  }
+  Print(stdout, result.text);
+  if (result.error) Print(stderr, std::string(program) + ": error: " + *result.error + "\n");
+  return result.exit_code;
+}
+
 int Run(std::string_view program, const std::vector<std::string>& arguments) {
   const Result<CommandLine> command = ParseArguments(arguments, ReadArgumentFile);
+  const std::string_view name = program.substr(program.rfind('/') + 1);
   if (!command) {
-    const std::string_view name = program.substr(program.rfind('/') + 1);
     Print(stderr, std::string(name) + ": error: " + command.error().message + ", try --help\n");
     return kFailure;
   }
@@ -184,6 +206,8 @@ int Run(std::string_view program, const std::vector<std::string>& arguments) {
       return 0;
     case CommandLine::Action::kHealthcheck:
       return Healthcheck(command->healthcheck_url);
+    case CommandLine::Action::kSubcommand:
+      return RunSubcommand(name, command->subcommand);
     case CommandLine::Action::kRun:
       break;
   }

@@ -149,7 +149,7 @@ TEST(ConfigTest, NamesTheFirstMistake) {
   EXPECT_EQ(ErrorOf({"--log.level=info", "--log.level=info"}),
             "flag 'log.level' cannot be repeated");
   EXPECT_EQ(ErrorOf({"--log.level=foo", "--x"}), "unknown long flag '--x'");
-  EXPECT_EQ(ErrorOf({"check"}), "unexpected check");
+  EXPECT_EQ(ErrorOf({"word"}), "unexpected word");
 }
 
 TEST(ConfigTest, RefusesWhatIsNotThereYet) {

@@ -1,0 +1,82 @@
+#include "server/subcommand.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+namespace pgw {
+namespace {
+
+constexpr FlagSpec kHelp = {"help", FlagKind::kSwitch, "", "", "", 'h'};
+constexpr std::array kHelpOnly = {kHelp};
+constexpr std::array kExportFlags = {kHelp, FlagSpec{"format", FlagKind::kValue, "gob", ""}};
+
+struct SubcommandSpec {
+  std::string_view name;
+  Subcommand::Kind kind;
+  std::span<const FlagSpec> flags;
+  std::size_t words;  // FILE, or FILE and OUT
+  std::string_view help;
+};
+
+constexpr std::array kSubcommands = std::to_array<SubcommandSpec>({
+    {"check", Subcommand::Kind::kCheck, kHelpOnly, 1,
+     "  check FILE\n"
+     "    Say what the persistence file and its journal hold. Exit code 1 if they are damaged, "
+     "with\n"
+     "    the first place. Changes nothing.\n"},
+    {"repair", Subcommand::Kind::kRepair, kHelpOnly, 2,
+     "  repair FILE OUT\n"
+     "    Copy what can still be read of damaged files to a new persistence file. Exit code 2 if\n"
+     "    something had to be left out.\n"},
+    {"export", Subcommand::Kind::kExport, kExportFlags, 2,
+     "  export [--format=gob] FILE OUT\n"
+     "    Write what the persistence file holds to a new file that the Go Pushgateway starts "
+     "from.\n"},
+});
+
+}  // namespace
+
+std::optional<Result<Subcommand>> ParseSubcommand(std::span<const std::string> arguments,
+                                                  const ReadLines& read_lines) {
+  if (arguments.empty()) return std::nullopt;
+  const auto spec = std::ranges::find(kSubcommands, arguments.front(), &SubcommandSpec::name);
+  if (spec == kSubcommands.end()) return std::nullopt;
+  const ParsedCommandLine parsed =
+      ParseCommandLine(spec->flags, arguments.subspan(1), read_lines, spec->words);
+  if (parsed.error) return Result<Subcommand>(*parsed.error);
+  Subcommand result;
+  result.kind = spec->kind;
+  std::vector<std::string_view> seen;
+  for (const FlagUse& use : parsed.uses) {
+    if (std::ranges::find(seen, use.flag->name) != seen.end()) {
+      return Result<Subcommand>(
+          InvalidArgument("flag '" + std::string(use.flag->name) + "' cannot be repeated"));
+    }
+    seen.push_back(use.flag->name);
+    if (use.flag->name == kHelp.name) {
+      result.show_help = use.value == "true";
+    } else if (use.value != "gob") {
+      return Result<Subcommand>(
+          InvalidArgument("enum value must be one of gob, got '" + use.value + "'"));
+    }
+  }
+  if (result.show_help) return Result<Subcommand>(std::move(result));
+  constexpr std::string_view kNames[] = {"file", "out"};
+  for (std::size_t i = 0; i < spec->words; ++i) {
+    if (i < parsed.words.size() && !parsed.words[i].empty()) continue;
+    return Result<Subcommand>(
+        InvalidArgument("required argument '" + std::string(kNames[i]) + "' not provided"));
+  }
+  result.file = parsed.words[0];
+  if (spec->words > 1) result.out = parsed.words[1];
+  return Result<Subcommand>(std::move(result));
+}
+
+std::string DescribeSubcommands() {
+  std::string text = "Commands, as the first argument:\n";
+  for (const SubcommandSpec& spec : kSubcommands) text += spec.help;
+  return text;
+}
+
+}  // namespace pgw
