@@ -57,9 +57,16 @@ constexpr std::array kFlags = std::to_array<FlagSpec>({
     {"web.write-timeout", Kind::kValue, "1m",
      "Time without progress of a response, after which the connection is closed. 0 for no limit."},
     {"persistence.file", Kind::kValue, "",
-     "File to persist metrics. If empty, metrics are only kept in memory. Not available yet."},
+     "File to persist metrics. If empty, metrics are only kept in memory. Beside it stand a "
+     "journal "
+     "with what came since the file was written, and a lock."},
     {"persistence.interval", Kind::kValue, "5m",
-     "The minimum interval at which to write out the persistence file."},
+     "The minimum interval at which to write out the persistence file, if only little has changed; "
+     "no push waits for that."},
+    {"persistence.sync", Kind::kValue, "always",
+     "When what was pushed is on the disk: before the answer, a second later, or when the kernel "
+     "likes. A crash of this process alone loses nothing in any case. One of: [always, interval, "
+     "off]"},
     {"push.disable-consistency-check", Kind::kSwitch, "false",
      "Do not check consistency of pushed metrics. DANGEROUS."},
     {"push.enable-utf8-names", Kind::kSwitch, "false",
@@ -122,10 +129,10 @@ class ConfigBuilder {
       if (flag.kind == Kind::kRepeatable || Given(flag.name)) continue;
       if (Status status = Check(flag.name, values_[flag.name]); !status) return status.error();
     }
-    for (const std::string_view name : {"web.config.file", "persistence.file"}) {
-      if (Value(name).empty()) continue;
-      return InvalidArgument("--" + std::string(name) + " is not available in this version");
+    if (!Value("web.config.file").empty()) {
+      return InvalidArgument("--web.config.file is not available in this version");
     }
+    config_.persistence_file = Value("persistence.file");
     config_.systemd_socket = IsOn("web.systemd-socket");
     config_.enable_lifecycle = IsOn("web.enable-lifecycle");
     config_.enable_admin_api = IsOn("web.enable-admin-api");
@@ -146,7 +153,10 @@ class ConfigBuilder {
     if (name == "metric.timetolive") return TakeTtl(value);
     if (name == "log.level" || name == "log.format") return TakeLogOption(name, value);
     if (name == "web.external-url") return TakeExternalUrl(value);
-    if (name == "persistence.interval") return TakeDuration(name, value, nullptr);
+    if (name == "persistence.interval") {
+      return TakeDuration(name, value, &config_.persistence_interval);
+    }
+    if (name == "persistence.sync") return TakeSync(value);
     if (name == "web.read-header-timeout")
       return TakeDuration(name, value, &config_.limits.header_timeout);
     if (name == "web.read-body-timeout")
@@ -159,6 +169,19 @@ class ConfigBuilder {
     if (name == "web.max-body-bytes") return TakeBytes(name, value, config_.limits.body_bytes_max);
     if (name == "web.max-inflight-body-bytes") {
       return TakeBytes(name, value, config_.limits.bodies_bytes_max);
+    }
+    return {};
+  }
+
+  Status TakeSync(const std::string& value) {
+    if (value == "always") {
+      config_.persistence_sync = SyncMode::kAlways;
+    } else if (value == "interval") {
+      config_.persistence_sync = SyncMode::kInterval;
+    } else if (value == "off") {
+      config_.persistence_sync = SyncMode::kOff;
+    } else {
+      return InvalidArgument("enum value must be one of always,interval,off, got '" + value + "'");
     }
     return {};
   }

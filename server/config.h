@@ -15,6 +15,7 @@
 #include "server/flags.h"
 #include "server/http/server.h"
 #include "server/subcommand.h"
+#include "store/durable/durability.h"
 
 namespace pgw {
 
@@ -32,6 +33,9 @@ struct Config {
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kLogfmt;
   std::chrono::nanoseconds ttl{0};
+  std::string persistence_file;  // empty: nothing is ever written
+  std::chrono::milliseconds persistence_interval{0};
+  SyncMode persistence_sync = SyncMode::kAlways;
   http::Limits limits;
   // Every flag that has a value to show, effective values, sorted by name.
   std::vector<std::pair<std::string, std::string>> shown_flags;

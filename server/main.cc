@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -23,6 +25,9 @@
 #include "server/routes/own_metrics.h"
 #include "server/termination.h"
 #include "server/version.h"
+#include "store/command_log.h"
+#include "store/durable/durable_log.h"
+#include "store/durable/durable_store.h"
 #include "store/metric_store.h"
 #include "ttl/policy.h"
 #include "ttl/reaper.h"
@@ -99,6 +104,31 @@ Status Listen(http::Server& server, const Config& config, Logger& log) {
   return {};
 }
 
+void LogRecovery(const persistence::Findings& found, Logger& log) {
+  log.Info(
+      "recovered what was stored",
+      {{"records", static_cast<std::int64_t>(found.replayed)},
+       {"snapshot_bytes", static_cast<std::int64_t>(found.snapshot ? found.snapshot->bytes : 0)}});
+  if (found.torn_bytes() == 0) return;
+  log.Warn("the journal ended with a write that was not completed; it was cut off",
+           {{"bytes", static_cast<std::int64_t>(found.torn_bytes())}});
+}
+
+// The log that keeps commands in files, with everything that is in them in the store.
+Result<std::unique_ptr<DurableLog>> OpenDurableLog(FileSystem& files, const Config& config,
+                                                   const Instant& now, MetricStore& store,
+                                                   const Clock& clock, Logger& log,
+                                                   DurabilityObserver& observer) {
+  DurableStore::Options options;
+  options.session = {SystemBootId(), config.ttl, now};
+  auto durable = DurableStore::Open(files, config.persistence_file, store, std::move(options));
+  if (!durable) return durable.error();
+  LogRecovery((*durable)->recovered(), log);
+  return std::make_unique<DurableLog>(
+      std::move(*durable), store, clock, log, observer,
+      DurableLog::Options{config.persistence_sync, config.persistence_interval});
+}
+
 GatewayOptions MakeGatewayOptions(const Config& config, WallTime start) {
   GatewayOptions options;
   options.routes = {.prefix = config.route_prefix,
@@ -138,9 +168,23 @@ int Serve(const Config& config) {
       {.check_consistency = config.check_consistency, .own_families = OwnMetrics::Families()});
   const TtlPolicy ttl(config.ttl);
   Reaper reaper(store, clock, own_metrics);
+  PosixFileSystem files;
+  DirectLog direct(store);
+  std::unique_ptr<DurableLog> durable;
+  if (!config.persistence_file.empty()) {
+    auto opened = OpenDurableLog(files, config, start, store, clock, log, own_metrics);
+    if (!opened) {
+      log.Error("cannot use the persistence file",
+                {{"err", std::string_view(opened.error().message)}});
+      return kFailure;
+    }
+    durable = std::move(*opened);
+  }
+  CommandLog& commands = durable ? static_cast<CommandLog&>(*durable) : direct;
   GatewayOptions gateway_options = MakeGatewayOptions(config, start.wall);
   gateway_options.quit = [&termination] { termination.Request(); };
-  Gateway gateway(store, own_metrics, ttl, clock, log, std::move(gateway_options));
+  if (durable) gateway_options.durability = [&durable] { return durable->Facts(); };
+  Gateway gateway(store, commands, own_metrics, ttl, clock, log, std::move(gateway_options));
 
   http::ServerOptions server_options;
   server_options.limits = config.limits;
@@ -151,6 +195,7 @@ int Serve(const Config& config) {
     return kFailure;
   }
   reaper.Start();
+  if (durable) durable->Start();
   server.Start();
 
   if (termination.Wait() == Termination::Reason::kSignal) {
@@ -161,7 +206,12 @@ int Serve(const Config& config) {
   server.Shutdown();
   log.Info("HTTP server stopped");
   reaper.Stop();
-  return 0;
+  if (!durable) return 0;
+  const Status stopped = durable->Stop();
+  if (stopped.ok()) return 0;
+  log.Error("problem shutting down metric storage",
+            {{"err", std::string_view(stopped.error().message)}});
+  return kFailure;
 }
 
 int Healthcheck(const std::string& url) {
@@ -181,8 +231,8 @@ int RunSubcommand(std::string_view program, const Subcommand& subcommand) {
       result = RepairFiles(files, subcommand.file, subcommand.out);
       break;
     case Subcommand::Kind::kExport:
-      result = ExportFiles(files, subcommand.file, subcommand.out, SystemBootId(),
-                           SystemClock().Now());
+      result =
+          ExportFiles(files, subcommand.file, subcommand.out, SystemBootId(), SystemClock().Now());
       break;
   }
   Print(stdout, result.text);

@@ -17,7 +17,7 @@ ROOMS = {
     "store/durable": ("base", "exposition", "store", "store/persistence"),
     "ttl": ("base", "exposition", "store"),
     "server/http": ("base",),
-    "server/routes": ("base", "exposition", "store", "ttl", "server/http"),
+    "server/routes": ("base", "exposition", "store", "store/durable", "ttl", "server/http"),
     "server/embed": ("base", "exposition", "store", "ttl", "server/http", "server/routes", "server"),
     "server": ("base", "exposition", "store", "store/persistence", "store/durable", "ttl", "server/http",
                "server/routes"),

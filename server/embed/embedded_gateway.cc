@@ -36,8 +36,9 @@ GatewayOptions MakeGatewayOptions(EmbedOptions& options, WallTime start) {
 EmbeddedGateway::EmbeddedGateway(EmbedOptions options, const Clock& clock, Logger& log)
     : own_metrics_(BuildInfoLabels(), clock.Now()),
       store_(MakeStoreOptions(options)),
+      commands_(store_),
       ttl_(options.ttl),
-      gateway_(store_, own_metrics_, ttl_, clock, log,
+      gateway_(store_, commands_, own_metrics_, ttl_, clock, log,
                MakeGatewayOptions(options, clock.Now().wall)),
       reaper_(store_, clock, own_metrics_) {
   reaper_.Start();

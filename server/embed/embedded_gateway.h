@@ -22,6 +22,7 @@
 #include "server/http/handler.h"
 #include "server/routes/gateway.h"
 #include "server/routes/own_metrics.h"
+#include "store/command_log.h"
 #include "store/metric_store.h"
 #include "ttl/policy.h"
 #include "ttl/reaper.h"
@@ -65,6 +66,7 @@ class EmbeddedGateway {
  private:
   OwnMetrics own_metrics_;
   MetricStore store_;
+  DirectLog commands_;
   const TtlPolicy ttl_;
   Gateway gateway_;
   Reaper reaper_;  // the first to go: it uses the store

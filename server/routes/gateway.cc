@@ -7,9 +7,10 @@ namespace pgw {
 using http::Request;
 using http::Response;
 
-Gateway::Gateway(MetricStore& store, OwnMetrics& own_metrics, const TtlPolicy& ttl,
-                 const Clock& clock, Logger& log, GatewayOptions options)
+Gateway::Gateway(MetricStore& store, CommandLog& commands, OwnMetrics& own_metrics,
+                 const TtlPolicy& ttl, const Clock& clock, Logger& log, GatewayOptions options)
     : store_(store),
+      commands_(commands),
       own_metrics_(own_metrics),
       ttl_(ttl),
       clock_(clock),
@@ -38,11 +39,10 @@ Response Gateway::OnRequest(const Request& request) {
   const auto& match = std::get<RouteMatch>(routed);
   if (match.id != RouteId::kPush) return Dispatch(request, match);
   auto group = GroupOf(match);
-  Response response = std::holds_alternative<Response>(group)
-                          ? std::move(std::get<Response>(group))
-                          : PushBody(request, std::get<GroupKey>(group));
-  CountPush(request, response.status);
-  return response;
+  if (auto* const key = std::get_if<GroupKey>(&group)) return PushBody(request, *key);
+  Response refusal = std::move(std::get<Response>(group));
+  CountPush(FactsOf(request), refusal.status);
+  return refusal;
 }
 
 std::optional<Response> Gateway::AnswerWithoutBody(const Request& request) {
@@ -53,7 +53,7 @@ std::optional<Response> Gateway::AnswerWithoutBody(const Request& request) {
   auto group = GroupOf(match);
   if (std::holds_alternative<GroupKey>(group)) return std::nullopt;
   Response refusal = std::move(std::get<Response>(group));
-  CountPush(request, refusal.status);
+  CountPush(FactsOf(request), refusal.status);
   return refusal;
 }
 
@@ -64,7 +64,7 @@ Response Gateway::Dispatch(const Request& request, const RouteMatch& match) {
   };
   switch (match.id) {
     case RouteId::kDelete:
-      return counted(HandlerName::kDelete, Delete(request, match));
+      return Delete(request, match);
     case RouteId::kScrape:
       return Scrape(request);
     case RouteId::kStatusPage:
@@ -74,7 +74,7 @@ Response Gateway::Dispatch(const Request& request, const RouteMatch& match) {
     case RouteId::kHealthy:
       return counted(HandlerName::kHealthy, PlainText(200, "OK"));
     case RouteId::kReady:
-      return counted(HandlerName::kReady, PlainText(200, "OK"));
+      return counted(HandlerName::kReady, Ready());
     case RouteId::kQuit:
       return Quit();
     case RouteId::kQuitExplanation:
@@ -89,7 +89,7 @@ Response Gateway::Dispatch(const Request& request, const RouteMatch& match) {
     case RouteId::kApiOptions:
       return counted(HandlerName::kApiOptions, ApiOptions());
     case RouteId::kWipe:
-      return counted(HandlerName::kWipe, Wipe(request));
+      return Wipe(request);
     case RouteId::kPush:
       break;  // needs its body
   }
@@ -117,11 +117,17 @@ std::variant<GroupKey, Response> Gateway::GroupOf(const RouteMatch& match) {
   return Response::PlainError(400, failure.message);
 }
 
-void Gateway::CountPush(const Request& request, int status) {
+Gateway::PushFacts Gateway::FactsOf(const Request& request) {
+  return {request.method == "PUT" ? "PUT" : "POST",
+          ApproximateRequestBytes(request),
+          request.head_received.boot,
+          {}};
+}
+
+void Gateway::CountPush(const PushFacts& push, int status) {
   const BootTime now = clock_.Now().boot;
-  own_metrics_.CountRequest(HandlerName::kPush, request.method, status);
-  own_metrics_.ObservePush(request.method, ApproximateRequestBytes(request),
-                           now - request.head_received.boot, now);
+  own_metrics_.CountRequest(HandlerName::kPush, push.method, status);
+  own_metrics_.ObservePush(push.method, push.bytes, now - push.begin, now);
 }
 
 std::uint64_t ApproximateRequestBytes(const Request& request) {

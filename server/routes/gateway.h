@@ -1,6 +1,8 @@
 // The Pushgateway's HTTP interface: requests in, responses out, whatever engine carries them.
 // Knows store, ttl, exposition, server/http's messages and base.
 //
+// Readers ask the store; commands go through the log, which may answer later.
+//
 // What can be judged without the body is judged in OnHeader, in upstream's order. One file per
 // kind of request: push.cc, delete.cc, scrape.cc, api.cc, management.cc.
 #pragma once
@@ -21,6 +23,8 @@
 #include "server/routes/grouping_path.h"
 #include "server/routes/own_metrics.h"
 #include "server/routes/router.h"
+#include "store/command_log.h"
+#include "store/durable/durability.h"
 #include "store/metric_store.h"
 #include "ttl/policy.h"
 
@@ -39,14 +43,16 @@ struct GatewayOptions {
   WallTime start_time{};
   // Called when a client asks for termination; must return at once.
   std::function<void()> quit = {};
+  // Where commands are kept, if they are: for the own metrics.
+  std::function<DurabilityFacts()> durability = {};
 };
 
 // Thread-safe.
 class Gateway final : public http::Handler {
  public:
-  // All references must outlive the gateway.
-  Gateway(MetricStore& store, OwnMetrics& own_metrics, const TtlPolicy& ttl, const Clock& clock,
-          Logger& log, GatewayOptions options);
+  // All references must outlive the gateway, and the gateway all answers that come later.
+  Gateway(MetricStore& store, CommandLog& commands, OwnMetrics& own_metrics, const TtlPolicy& ttl,
+          const Clock& clock, Logger& log, GatewayOptions options);
 
   std::optional<http::Response> OnHeader(const http::Request& request) override;
   http::Response OnRequest(const http::Request& request) override;
@@ -58,7 +64,18 @@ class Gateway final : public http::Handler {
 
   // The group that a push or delete names, or the refusal.
   std::variant<GroupKey, http::Response> GroupOf(const RouteMatch& match);
+  // A push to be counted and, if it is refused, logged, when its request may be gone already.
+  struct PushFacts {
+    std::string_view method;  // a literal
+    std::uint64_t bytes = 0;
+    BootTime begin{};
+    std::string source;  // of a request that is gone
+  };
   http::Response PushBody(const http::Request& request, const GroupKey& group);
+  http::Response AnswerPush(const PushFacts& push, std::string_view source, const Status& status);
+  // `answer(status)` makes the response, now or later.
+  template <typename Answer>
+  static http::Response Respond(Outcome outcome, Answer answer);
   http::Response RefuseBody(const http::Request& request, const Error& error);
   http::Response Delete(const http::Request& request, const RouteMatch& match);
   http::Response Scrape(const http::Request& request);
@@ -67,11 +84,14 @@ class Gateway final : public http::Handler {
   http::Response ApiMetrics(const http::Request& request);
   http::Response Quit();
   http::Response Wipe(const http::Request& request);
+  http::Response Ready() const;
   http::Response StatusPage() const;
 
-  void CountPush(const http::Request& request, int status);
+  void CountPush(const PushFacts& push, int status);
+  static PushFacts FactsOf(const http::Request& request);
 
   MetricStore& store_;
+  CommandLog& commands_;
   OwnMetrics& own_metrics_;
   const TtlPolicy& ttl_;
   const Clock& clock_;
@@ -79,6 +99,25 @@ class Gateway final : public http::Handler {
   const GatewayOptions options_;
   const Router router_;
 };
+
+template <typename Answer>
+http::Response Gateway::Respond(Outcome outcome, Answer answer) {
+  if (outcome.pending == nullptr) return answer(outcome.status);
+  class Sink final : public CommandSink {
+   public:
+    Sink(http::Responder responder, Answer answer)
+        : responder_(std::move(responder)), answer_(std::move(answer)) {}
+    void Take(Status status) override { responder_.Send(answer_(status)); }
+
+   private:
+    http::Responder responder_;
+    Answer answer_;
+  };
+  return http::Response::Later([pending = std::move(outcome.pending),
+                                answer = std::move(answer)](http::Responder responder) mutable {
+    pending->Submit(std::make_unique<Sink>(std::move(responder), std::move(answer)));
+  });
+}
 
 // Length of the request as upstream's instrumentation reckons it.
 std::uint64_t ApproximateRequestBytes(const http::Request& request);

@@ -2,6 +2,7 @@
 #include <string>
 
 #include "server/routes/gateway.h"
+#include "server/routes/status_mapping.h"
 
 namespace pgw {
 
@@ -18,10 +19,16 @@ Response Gateway::Quit() {
 
 Response Gateway::Wipe(const Request& request) {
   log_.Debug("start wiping metric store");
-  store_.Wipe(request.received);
-  Response response;
-  response.status = 202;
-  return response;
+  return Respond(commands_.Wipe(request.received), [this](const Status& status) {
+    Response response = Accepted(status);
+    own_metrics_.CountRequest(HandlerName::kWipe, "PUT", response.status);
+    return response;
+  });
+}
+
+Response Gateway::Ready() const {
+  const Status status = commands_.Ready();
+  return status.ok() ? PlainText(200, "OK") : ReplyTo(status.error());
 }
 
 Response Gateway::StatusPage() const {

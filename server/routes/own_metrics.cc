@@ -67,6 +67,25 @@ constexpr std::array kFamilies = std::to_array<Description>({
     {"pushgateway_http_requests_total",
      "Total HTTP requests processed by the Pushgateway, excluding scrapes.", MetricType::kCounter,
      false},
+    {"pushgateway_persistence_errors_total",
+     "Attempts to write or sync the journal or a snapshot that failed.", MetricType::kCounter,
+     true},
+    {"pushgateway_persistence_failing",
+     "1 while pushes are refused because they cannot be stored, otherwise 0.", MetricType::kGauge,
+     true},
+    {"pushgateway_persistence_journal_bytes", "Size of the journals on disk.", MetricType::kGauge,
+     true},
+    {"pushgateway_persistence_last_success_timestamp_seconds",
+     "Unix time of the last write, sync or snapshot that succeeded.", MetricType::kGauge, true},
+    {"pushgateway_persistence_recovered_records",
+     "Journal records that were applied again when this process started.", MetricType::kGauge,
+     true},
+    {"pushgateway_persistence_snapshot_bytes", "Size of the snapshot on disk.", MetricType::kGauge,
+     true},
+    {"pushgateway_persistence_snapshots_total", "Snapshots written.", MetricType::kCounter, true},
+    {"pushgateway_persistence_sync_duration_seconds",
+     "Time from the write of a batch to the journal until it was on the disk.",
+     MetricType::kHistogram, true},
     {"pushgateway_series", "Pushed sample lines that a scrape shows.", MetricType::kGauge, true},
     {"pushgateway_store_bytes", "Memory that holds pushed metrics.", MetricType::kGauge, true},
 });
@@ -233,6 +252,18 @@ struct OwnMetrics::Impl {
       Registered(prometheus::BuildHistogram(), "pushgateway_expiry_lag_seconds", registry)
           .Add({}, prometheus::Histogram::BucketBoundaries{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                            0.1, 0.25, 0.5, 1, 2.5, 5, 10});
+  // Empty without persistence, and then not shown.
+  prometheus::Family<prometheus::Histogram>& sync_durations = Registered(
+      prometheus::BuildHistogram(), "pushgateway_persistence_sync_duration_seconds", registry);
+  prometheus::Histogram& SyncDuration() {
+    return sync_durations.Add({}, prometheus::Histogram::BucketBoundaries{
+                                      0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                                      0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10});
+  }
+  std::atomic<prometheus::Histogram*> sync_duration{nullptr};
+  std::atomic<std::uint64_t> persistence_errors{0};
+  std::atomic<std::uint64_t> snapshots{0};
+
   // Hands what the stripes have counted since the last time to the registry.
   void FlushRequests();
   prometheus::Counter& RequestCounter(std::size_t handler, std::string_view method, int status);
@@ -327,7 +358,23 @@ void OwnMetrics::OnExpired(std::size_t families, std::size_t groups,
   }
 }
 
-void OwnMetrics::Collect(const StoreFacts& store, BootTime now, FamilySet& out) const {
+void OwnMetrics::OnSync(std::chrono::nanoseconds duration) {
+  prometheus::Histogram* histogram = impl_->sync_duration.load(std::memory_order_acquire);
+  if (histogram == nullptr) {  // the same one, whoever asks
+    histogram = &impl_->SyncDuration();
+    impl_->sync_duration.store(histogram, std::memory_order_release);
+  }
+  histogram->Observe(std::chrono::duration<double>(duration).count());
+}
+
+void OwnMetrics::OnPersistenceError() {
+  impl_->persistence_errors.fetch_add(1, std::memory_order_relaxed);
+}
+
+void OwnMetrics::OnSnapshot() { impl_->snapshots.fetch_add(1, std::memory_order_relaxed); }
+
+void OwnMetrics::Collect(const StoreFacts& store, const std::optional<DurabilityFacts>& durability,
+                         BootTime now, FamilySet& out) const {
   impl_->FlushRequests();
   Filler filler(out);
   AddProcess(ReadProcess(), filler);
@@ -335,6 +382,22 @@ void OwnMetrics::Collect(const StoreFacts& store, BootTime now, FamilySet& out) 
   filler.AddSingle("pushgateway_groups", static_cast<double>(store.groups));
   filler.AddSingle("pushgateway_series", static_cast<double>(store.series));
   filler.AddSingle("pushgateway_store_bytes", static_cast<double>(store.bytes));
+  if (durability) {
+    const auto number = [](std::uint64_t value) { return static_cast<double>(value); };
+    const std::string_view prefix = "pushgateway_persistence_";
+    const auto add = [&](std::string_view name, std::optional<double> value) {
+      filler.AddSingle(std::string(prefix).append(name), value);
+    };
+    std::optional<double> last_success;
+    if (durability->last_success) last_success = UnixSeconds(*durability->last_success);
+    add("errors_total", number(impl_->persistence_errors.load(std::memory_order_relaxed)));
+    add("failing", durability->failing ? 1 : 0);
+    add("journal_bytes", number(durability->journal_bytes));
+    add("last_success_timestamp_seconds", last_success);
+    add("recovered_records", number(durability->recovered_records));
+    add("snapshot_bytes", number(durability->snapshot_bytes));
+    add("snapshots_total", number(impl_->snapshots.load(std::memory_order_relaxed)));
+  }
   Impl::AddSummaries("pushgateway_http_push_size_bytes", impl_->sizes, 1, now, filler);
   Impl::AddSummaries("pushgateway_http_push_duration_seconds", impl_->durations, 1e9, now, filler);
   std::ranges::sort(out.families, {}, &Family::name);

@@ -1,5 +1,5 @@
 // What the server tells about itself on its scrape endpoint. Knows base, exposition, and the
-// store's OwnFamily; keeps prometheus-cpp to itself.
+// store's OwnFamily and observers; keeps prometheus-cpp to itself.
 //
 // prometheus-cpp holds and collects the counters and the histogram; the two summaries of the push
 // path are push_summary.h, because prometheus-cpp's take a mutex and a copy per observation.
@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 
 #include "base/clock.h"
 #include "exposition/family_set.h"
+#include "store/durable/durability.h"
 #include "store/metric_store.h"
 #include "ttl/reaper.h"
 
@@ -55,7 +57,7 @@ struct StoreFacts {
 };
 
 // Thread-safe.
-class OwnMetrics final : public ExpiryObserver {
+class OwnMetrics final : public ExpiryObserver, public DurabilityObserver {
  public:
   OwnMetrics(const BuildLabels& build, Instant start);
   ~OwnMetrics() override;
@@ -73,8 +75,14 @@ class OwnMetrics final : public ExpiryObserver {
   void OnExpired(std::size_t families, std::size_t groups,
                  std::span<const std::chrono::nanoseconds> lags) override;
 
-  // Fills the empty set with the families that have samples, sorted by name.
-  void Collect(const StoreFacts& store, BootTime now, FamilySet& out) const;
+  void OnSync(std::chrono::nanoseconds duration) override;
+  void OnPersistenceError() override;
+  void OnSnapshot() override;
+
+  // Fills the empty set with the families that have samples, sorted by name. Without `durability`
+  // nothing is told about persistence.
+  void Collect(const StoreFacts& store, const std::optional<DurabilityFacts>& durability,
+               BootTime now, FamilySet& out) const;
 
  private:
   struct Impl;

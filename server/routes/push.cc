@@ -59,7 +59,9 @@ Error FirstFault(const Request& request, const DecodedBody& body, NameValidation
 Response Gateway::RefuseBody(const Request& request, const Error& error) {
   log_.Debug("failed to parse text",
              {{"source", request.remote_address}, {"err", std::string_view(error.message)}});
-  return ReplyTo(error);
+  Response response = ReplyTo(error);
+  CountPush(FactsOf(request), response.status);
+  return response;
 }
 
 Response Gateway::PushBody(const Request& request, const GroupKey& group) {
@@ -85,20 +87,35 @@ Response Gateway::PushBody(const Request& request, const GroupKey& group) {
   command.families = &*families;
   command.received = request.received;
   command.deadline = ttl_.DeadlineFor(request.received.boot);
-  const Status status = store_.Push(command);
+  Outcome outcome = commands_.Push(command);
+  PushFacts facts = FactsOf(request);
+  if (outcome.pending == nullptr) {
+    return AnswerPush(facts, request.remote_address, outcome.status);
+  }
+  facts.source = request.remote_address;
+  return Respond(std::move(outcome), [this, facts = std::move(facts)](const Status& status) {
+    return AnswerPush(facts, facts.source, status);
+  });
+}
 
+Response Gateway::AnswerPush(const PushFacts& push, std::string_view source, const Status& status) {
   Response response;
   response.status = options_.check_consistency ? 200 : 202;
-  // Whoever switched the check off is not told of refusals, as upstream does not wait for them.
-  if (status.ok() || !options_.check_consistency) return response;
-  Error error = status.error();
-  log_.Error(kRejected, {{"method", request.method},
-                         {"source", request.remote_address},
-                         {"err", std::string_view(error.message)}});
-  if (error.code == Code::kInvalidArgument) {
-    error.message = std::string(kRejected) + ": " + error.message;
+  if (!status) {
+    Error error = status.error();
+    const bool rejected = error.code == Code::kInvalidArgument;
+    // What the log itself could not do, it has logged.
+    if (options_.check_consistency && (rejected || error.code == Code::kTooLarge)) {
+      log_.Error(
+          kRejected,
+          {{"method", push.method}, {"source", source}, {"err", std::string_view(error.message)}});
+    }
+    if (rejected) error.message = std::string(kRejected) + ": " + error.message;
+    // Whoever switched the check off is not told of refusals, as upstream does not wait for them.
+    if (options_.check_consistency || !rejected) response = ReplyTo(error);
   }
-  return ReplyTo(error);
+  CountPush(push, response.status);
+  return response;
 }
 
 }  // namespace pgw

@@ -28,7 +28,9 @@ Response Gateway::Scrape(const Request& request) {
   }
   const StoreFacts facts{snapshot->groups(), snapshot->series(), store_.Stats().bytes};
   auto own = std::make_unique<FamilySet>();
-  own_metrics_.Collect(facts, request.received.boot, *own);
+  std::optional<DurabilityFacts> durability;
+  if (options_.durability) durability = options_.durability();
+  own_metrics_.Collect(facts, durability, request.received.boot, *own);
   ScrapeContent content{std::move(own), std::move(snapshot)};
 
   const Negotiated format = NegotiateFormat(request.Find("Accept").value_or(""));

@@ -25,4 +25,11 @@ http::Response ReplyTo(const Error& error) {
   return response;
 }
 
+http::Response Accepted(const Status& status) {
+  if (!status) return ReplyTo(status.error());
+  http::Response response;
+  response.status = 202;
+  return response;
+}
+
 }  // namespace pgw

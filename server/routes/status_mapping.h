@@ -12,4 +12,7 @@ int StatusOf(Code code);
 // the connection, an overloaded server names a time to come back.
 http::Response ReplyTo(const Error& error);
 
+// 202 without a body, or the error.
+http::Response Accepted(const Status& status);
+
 }  // namespace pgw

@@ -231,7 +231,7 @@ void DurableLog::NoteResult(const Status& status) {
 
 // Commands are refused until one gets through again; the committer tries.
 void DurableLog::NoteTrouble(const Error& error) {
-  observer_.OnError();
+  observer_.OnPersistenceError();
   bool fresh = false;
   {
     const MutexLock lock(mutex_);
@@ -348,7 +348,7 @@ void DurableLog::WriteSnapshot() {
     retry_pause_ = std::clamp<nanoseconds>(2 * retry_pause_, seconds(1), kRetryPauseMax);
     if (durable_->needs_snapshot()) retry_pause_ = seconds(1);
     retry_time_ = now + retry_pause_;
-    observer_.OnError();
+    observer_.OnPersistenceError();
     const std::string& reason = written.error().message;
     log_.Error("cannot write a snapshot", {{"err", std::string_view(reason)}});
     return;

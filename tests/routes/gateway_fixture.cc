@@ -40,7 +40,7 @@ GatewayFixture::GatewayFixture(GatewaySetup setup)
       ttl_(setup.ttl) {
   EXPECT_EQ(pipe2(log_pipe_.data(), O_NONBLOCK), 0);
   log_ = std::make_unique<Logger>(clock_, log_pipe_[1], LogLevel::kDebug, LogFormat::kLogfmt);
-  gateway_ = std::make_unique<Gateway>(store_, own_metrics_, ttl_, clock_, *log_,
+  gateway_ = std::make_unique<Gateway>(store_, commands_, own_metrics_, ttl_, clock_, *log_,
                                        Completed(std::move(setup.options), quits_));
 }
 

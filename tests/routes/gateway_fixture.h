@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "server/routes/gateway.h"
 #include "server/routes/own_metrics.h"
+#include "store/command_log.h"
 #include "store/metric_store.h"
 #include "ttl/policy.h"
 
@@ -72,6 +73,7 @@ class GatewayFixture : public ::testing::Test {
   ManualClock clock_;
   OwnMetrics own_metrics_;
   MetricStore store_;
+  DirectLog commands_{store_};
   TtlPolicy ttl_;
   int quits_ = 0;
 

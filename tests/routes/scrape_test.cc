@@ -15,6 +15,7 @@ namespace pgw {
 namespace {
 
 using testing::GatewayFixture;
+using testing::GatewaySetup;
 using ::testing::HasSubstr;
 using testing::Reply;
 using ::testing::StartsWith;
@@ -54,6 +55,8 @@ class Repeater final : public http::BodySource {
 
 class ScrapeTest : public GatewayFixture {
  protected:
+  explicit ScrapeTest(GatewaySetup setup = {}) : GatewayFixture(std::move(setup)) {}
+
   std::map<std::string, pb::MetricFamily> ScrapeMessages() {
     const Reply reply = Get("/metrics", {{"Accept", kAcceptProtobuf}});
     EXPECT_EQ(reply.Header("Content-Type"),
@@ -169,7 +172,53 @@ TEST_F(ScrapeTest, ShowsOwnFamiliesInTheirTypes) {
   EXPECT_EQ(lag.sample_sum(), 4);
 }
 
-TEST_F(ScrapeTest, DescribesEveryFamilyThatItShows) {
+class DurableScrapeTest : public ScrapeTest {
+ protected:
+  static DurabilityFacts Facts() {
+    DurabilityFacts facts;
+    facts.journal_bytes = 1000;
+    facts.snapshot_bytes = 2000;
+    facts.recovered_records = 3;
+    facts.failing = true;
+    facts.last_success = WallTime(std::chrono::seconds(4));
+    return facts;
+  }
+  DurableScrapeTest() : ScrapeTest({.options = {.durability = Facts}}) {}
+};
+
+TEST_F(DurableScrapeTest, TellsAboutPersistence) {
+  own_metrics_.OnSync(std::chrono::milliseconds(2));
+  own_metrics_.OnSync(std::chrono::milliseconds(3));
+  own_metrics_.OnPersistenceError();
+  own_metrics_.OnSnapshot();
+  const auto families = ScrapeMessages();
+  const auto gauge = [&](const std::string& name) {
+    return families.at("pushgateway_persistence_" + name).metric(0).gauge().value();
+  };
+  EXPECT_EQ(gauge("failing"), 1);
+  EXPECT_EQ(gauge("journal_bytes"), 1000);
+  EXPECT_EQ(gauge("snapshot_bytes"), 2000);
+  EXPECT_EQ(gauge("recovered_records"), 3);
+  EXPECT_EQ(gauge("last_success_timestamp_seconds"), 4);
+  const auto counter = [&](const std::string& name) {
+    return families.at("pushgateway_persistence_" + name).metric(0).counter().value();
+  };
+  EXPECT_EQ(counter("errors_total"), 1);
+  EXPECT_EQ(counter("snapshots_total"), 1);
+  const pb::Histogram& syncs =
+      families.at("pushgateway_persistence_sync_duration_seconds").metric(0).histogram();
+  EXPECT_EQ(syncs.sample_count(), 2u);
+  EXPECT_DOUBLE_EQ(syncs.sample_sum(), 0.005);
+}
+
+TEST_F(ScrapeTest, SaysNothingOfPersistenceWithoutIt) {
+  for (const auto& [name, family] : ScrapeMessages()) {
+    EXPECT_FALSE(name.starts_with("pushgateway_persistence_")) << name;
+  }
+}
+
+TEST_F(DurableScrapeTest, DescribesEveryFamilyThatItShows) {
+  own_metrics_.OnSync(std::chrono::milliseconds(2));
   Send("PUT", "/metrics/job/j", "");
   std::map<std::string, OwnFamily> described;
   for (const OwnFamily& family : OwnMetrics::Families()) described[family.name] = family;

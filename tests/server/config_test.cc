@@ -153,10 +153,22 @@ TEST(ConfigTest, NamesTheFirstMistake) {
 }
 
 TEST(ConfigTest, RefusesWhatIsNotThereYet) {
-  EXPECT_EQ(ErrorOf({"--persistence.file=x"}),
-            "--persistence.file is not available in this version");
   EXPECT_EQ(ErrorOf({"--web.config.file=x"}), "--web.config.file is not available in this version");
+}
+
+TEST(ConfigTest, TakesWhatPersistenceNeeds) {
   EXPECT_EQ(ErrorOf({"--persistence.file="}), "none");
+  EXPECT_EQ(ErrorOf({"--persistence.sync=never"}),
+            "enum value must be one of always,interval,off, got 'never'");
+  EXPECT_EQ(ErrorOf({"--persistence.interval=-1s"}),
+            "--persistence.interval must not be negative, got \"-1s\"");
+  const std::vector<std::string> arguments = {"--persistence.file=x", "--persistence.sync=interval",
+                                              "--persistence.interval=2m"};
+  const Result<CommandLine> command = ParseArguments(arguments, ReadArgumentFile);
+  ASSERT_TRUE(command);
+  EXPECT_EQ(command->config.persistence_file, "x");
+  EXPECT_EQ(command->config.persistence_sync, SyncMode::kInterval);
+  EXPECT_EQ(command->config.persistence_interval, std::chrono::minutes(2));
 }
 
 TEST(ConfigTest, ShowsEffectiveValues) {
@@ -183,6 +195,7 @@ TEST(ConfigTest, ShowsUpstreamsFlagsWithItsDefaults) {
                                                        {"metric.timetolive", "0s"},
                                                        {"persistence.file", ""},
                                                        {"persistence.interval", "5m0s"},
+                                                       {"persistence.sync", "always"},
                                                        {"push.disable-consistency-check", "false"},
                                                        {"push.enable-utf8-names", "false"},
                                                        {"web.config.file", ""},
