@@ -1,6 +1,8 @@
 #include "store/metric_store.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <utility>
 
 #include "store/metric_store_impl.h"
@@ -145,7 +147,10 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
   now_ = std::max(now_, ToDeadline(now));
   const Deadline time = std::min(now_, pinned_.value_or(now_));
   const auto lag = [&progress, time](Deadline deadline) {
-    progress.lags.emplace_back(time - deadline);
+    std::int64_t late = 0;
+    // A file may say of something that it expired before any boot.
+    if (__builtin_sub_overflow(time, deadline, &late)) late = std::numeric_limits<Deadline>::max();
+    progress.lags.emplace_back(late);
   };
   std::size_t groups_seen = 0;
   while (progress.families < families_max && groups_seen < families_max) {
@@ -158,7 +163,8 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
                                               families_max - progress.families, lag, &erased);
     if (erased) ++progress.groups;
   }
-  progress.more = state_->calendar().Next() <= time;
+  const Deadline next = state_->calendar().Next();
+  progress.more = next <= time && next != std::numeric_limits<Deadline>::max();
   return progress;
 }
 

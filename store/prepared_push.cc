@@ -171,7 +171,21 @@ Status PreparedPush::ReadRecord(std::string_view record) {
                  "no push: family " + std::to_string(families_.size()) + " is not as it should be"};
   }
   IndexNames();
+  if (RepeatsName()) return Error{Code::kInternal, "no push: a family comes twice"};
   return {};
+}
+
+bool PreparedPush::RepeatsName() const {
+  std::vector<std::string_view> others;  // whose name need not be in the index
+  for (std::uint32_t i = 0; i < families_.size(); ++i) {
+    const PreparedFamily& family = families_[i];
+    const std::uint32_t found = FindIndex(HashedView(family.exposed));
+    if (found == i) continue;
+    if (found != kNoIndex && families_[found].name == family.name) return true;
+    others.push_back(family.name);
+  }
+  std::ranges::sort(others);
+  return std::ranges::adjacent_find(others) != others.end();
 }
 
 bool PreparedPush::ReadFamily(ByteReader& reader, std::string_view record) {
@@ -190,6 +204,7 @@ bool PreparedPush::ReadFamily(ByteReader& reader, std::string_view record) {
   if (!reader.ok() || (flags & ~kRecordFlags) != 0 || type >= kMetricTypeCount) return false;
   family.type = static_cast<MetricType>(type);
   if (family.name == kPushTimeName || family.name == kPushFailureTimeName) return false;
+  if (!IsValidUtf8(family.name)) return false;
   // A sample of an unknown value, which unchecked mode keeps, has no line.
   if ((!lines.empty() && lines.back() != '\n') || (!family.has_samples && !lines.empty())) {
     return false;

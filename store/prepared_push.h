@@ -128,6 +128,7 @@ class PreparedPush {
  private:
   void Clear();
   bool ReadFamily(ByteReader& reader, std::string_view record);
+  bool RepeatsName() const;
   void ReadBack() const;
   void Sanitize(const GroupingLabels& grouping, Metric& metric);
   void PrepareFamily(std::uint32_t index, const GroupingLabels& grouping);

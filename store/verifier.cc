@@ -13,14 +13,15 @@
 namespace pgw {
 namespace {
 
-// The slot's samples as they were pushed.
+// The slot's samples as they were pushed; false if there are none to be had.
 bool ReadSlot(std::string_view name, const Block& block, std::uint32_t slot, FamilySet& set) {
   const SlotExtra* const extra = block.extra(slot);
   const std::string_view message =
       extra != nullptr && extra->message ? extra->message.view() : std::string_view();
   return ReadStoredSamples(name, static_cast<MetricType>(block.slot(slot).type),
                            {block.text(block.slot(slot)), message}, set)
-      .ok();
+             .ok() &&
+         !set.metrics.empty();
 }
 
 }  // namespace
