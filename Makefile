@@ -68,6 +68,14 @@ smoke: build/deps-smoke programs ## run the release programs, under qemu where t
 	  [ "$$arch" != "$$(dpkg --print-architecture)" ] || \
 	    python3 tests/e2e/conformance.py --report build/verify-conformance.xml --program build/bin/$$arch/pushgateway --jobs 4; done
 
+# On the program that ships, if this machine is one of its architectures.
+.PHONY: kills
+KILLS := 10
+kills: programs ## kill -9 under load, KILLS=200 times for the long run: nothing acknowledged may be missing
+	for arch in $(ARCHS); do \
+	  [ "$$arch" != "$$(dpkg --print-architecture)" ] || \
+	    python3 -B tests/e2e/persistence.py --program build/bin/$$arch/pushgateway --only kills --kills $(KILLS); done
+
 .PHONY: reproduce
 reproduce: build/deps-reproduce ## build the last commit twice, under different circumstances, and compare
 	cross/reproduce.sh $(ARCHS)
@@ -103,6 +111,7 @@ test: build/deps-test ## unit tests, then everything from outside (PAYLOADS=dir 
 	  ctest --preset dev -L e2e -j 3 --output-junit $(CURDIR)/build/test-e2e.xml || status=1; \
 	  python3 tests/totals.py build/test-unit.xml build/test-e2e.xml || status=1; exit $$status
 
+
 .PHONY: verify
 verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds of each fuzzer, the release images
 	rm -f build/verify-*.xml
@@ -112,6 +121,7 @@ verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds o
 	  $(MAKE) sanitize-tsan || status=1; \
 	  $(MAKE) fuzz || status=1; \
 	  $(MAKE) verify-images || status=1; \
+	  $(MAKE) kills || status=1; \
 	  python3 tests/totals.py build/verify-*.xml || status=1; exit $$status
 
 # The images as they ship: packed twice, to the same bytes, checked, and their programs run.

@@ -28,6 +28,7 @@
 #include "store/command_log.h"
 #include "store/durable/durable_log.h"
 #include "store/durable/durable_store.h"
+#include "store/durable/gob_import.h"
 #include "store/metric_store.h"
 #include "ttl/policy.h"
 #include "ttl/reaper.h"
@@ -114,6 +115,19 @@ void LogRecovery(const persistence::Findings& found, Logger& log) {
            {{"bytes", static_cast<std::int64_t>(found.torn_bytes())}});
 }
 
+void LogImport(const std::string& path, const ImportReport& report, Logger& log) {
+  for (const std::string& note : report.notes) log.Warn("taking over: " + note);
+  if (report.more_notes > 0) {
+    log.Warn("taking over: further remarks left out",
+             {{"count", static_cast<std::int64_t>(report.more_notes)}});
+  }
+  log.Info("taken over from the Go Pushgateway's file, which is kept beside it",
+           {{"file", std::string_view(path)},
+            {"groups", static_cast<std::int64_t>(report.groups)},
+            {"families", static_cast<std::int64_t>(report.families)},
+            {"dropped", static_cast<std::int64_t>(report.dropped)}});
+}
+
 // The log that keeps commands in files, with everything that is in them in the store.
 Result<std::unique_ptr<DurableLog>> OpenDurableLog(FileSystem& files, const Config& config,
                                                    const Instant& now, MetricStore& store,
@@ -121,6 +135,12 @@ Result<std::unique_ptr<DurableLog>> OpenDurableLog(FileSystem& files, const Conf
                                                    DurabilityObserver& observer) {
   DurableStore::Options options;
   options.session = {SystemBootId(), config.ttl, now};
+  options.foreign = [&log](const File& file, MetricStore& into) {
+    ImportReport report;
+    const Status status = ImportGob(file, into, report);
+    if (status.ok()) LogImport(file.path(), report, log);
+    return status;
+  };
   auto durable = DurableStore::Open(files, config.persistence_file, store, std::move(options));
   if (!durable) return durable.error();
   LogRecovery((*durable)->recovered(), log);
