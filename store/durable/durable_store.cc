@@ -59,10 +59,11 @@ Status DurableStore::Append(std::span<Command> commands, bool sync) {
   records.reserve(commands.size() + 1);
   std::string session;
   if (!session_written_ || commands.empty()) {
+    // Both clocks go on together: then it comes to the same as what Open applied.
     Session now = session_;
     now.time.boot = std::max(now.time.boot, last_);
-    // The first one says what Open applied, at that time.
-    AppendSessionRecord(session_written_ ? now : session_, session);
+    now.time.wall += now.time.boot - session_.time.boot;
+    AppendSessionRecord(now, session);
     records.push_back(session);
   }
   for (Command& command : commands) {

@@ -40,6 +40,7 @@ Status StoreReplayer::OnSnapshotMeta(std::string_view meta) {
     return InvalidArgument("meta data without a session");
   }
   session_ = {std::string(record->boot_id), record->ttl, record->time};
+  latest_ = session_.time.boot;
   store_.StartWith(session_, (flags & kSuspicious) != 0);
   return {};
 }
@@ -50,12 +51,17 @@ Status StoreReplayer::OnRecord(persistence::Lsn /*lsn*/, std::string_view bytes)
   const Result<CommandRecord> record = ReadCommandRecord(bytes);
   if (!record) return record.error();
   if (record->kind == CommandKind::kSession) {
-    session_ = {std::string(record->boot_id), record->ttl, record->time};
+    Session session{std::string(record->boot_id), record->ttl, record->time};
+    if (!session.SameBoot(session_)) latest_ = BootTime::min();  // another clock
+    session_ = std::move(session);
   }
+  if (record->time.boot < latest_) {
+    return InvalidArgument("a command that is earlier than the one before it");
+  }
+  latest_ = record->time.boot;
   // A push that was refused when it came is refused again.
   const Status status = store_.Apply(*record, session_.DeadlineFor(record->time.boot));
-  if (!status && status.error().code == Code::kInternal) return status;
-  return {};
+  return status.ok() || status.error().code != Code::kInternal ? Status() : status.error();
 }
 
 Status StoreReplayer::OnForeignSnapshot(const File& file) {

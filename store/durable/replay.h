@@ -36,6 +36,7 @@ class StoreReplayer final : public persistence::Replayer {
   MetricStore& store_;
   const ForeignReader foreign_;
   Session session_;
+  BootTime latest_ = BootTime::min();  // of the last record, on the session's clock
 };
 
 }  // namespace pgw
