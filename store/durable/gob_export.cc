@@ -52,7 +52,7 @@ class GroupExporter {
       return {};
     }
     set_.Clear();
-    const Status status = ReadStoredSamples(entry.name, entry.type, entry.samples, set_);
+    Status status = ReadStoredSamples(entry.name, entry.type, entry.samples, set_);
     if (!status) return status;
     Family& family = set_.families.front();
     family.has_help = entry.has_help;
