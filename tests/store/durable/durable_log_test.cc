@@ -1,0 +1,437 @@
+// Threads, a disk that fails, and every command answered exactly once.
+#include "store/durable/durable_log.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "exposition/text_parser.h"
+#include "tests/store/durable/shown_store.h"
+#include "tests/store/persistence/collector.h"
+#include "tests/support/fault_file_system.h"
+#include "tests/support/store_driver.h"
+
+namespace pgw::testing {
+namespace {
+
+// Waited for with a limit, so that what never comes fails a test instead of hanging it.
+class Signal {
+ public:
+  void Notify(const std::function<void()>& change) {
+    const std::lock_guard lock(mutex_);
+    change();
+    changed_.notify_all();
+  }
+  [[nodiscard]] bool Await(const std::function<bool()>& condition) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), condition);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
+
+// The fault file system for several threads, with a gate that syncs can be held at.
+class SharedFiles final : public FileSystem {
+ public:
+  void With(const std::function<void(FaultFileSystem&)>& action) {
+    const std::lock_guard lock(mutex_);
+    action(files_);
+  }
+  void FailFromNowOn(int error) {
+    With([error](FaultFileSystem& files) { files.FailCall(files.calls() + 1, error, true); });
+  }
+  void CloseGate() {
+    gate_.Notify([this] { open_ = false; });
+  }
+  void OpenGate() {
+    gate_.Notify([this] { open_ = true; });
+  }
+  [[nodiscard]] bool AwaitSomebodyAtGate() {
+    return gate_.Await([this] { return at_gate_ > 0; });
+  }
+
+  Result<std::unique_ptr<File>> Open(const std::string& path, FileAccess access) override {
+    const std::lock_guard lock(mutex_);
+    return Wrap(files_.Open(path, access));
+  }
+  Result<std::unique_ptr<File>> Create(const std::string& path, unsigned mode) override {
+    const std::lock_guard lock(mutex_);
+    return Wrap(files_.Create(path, mode));
+  }
+  Result<std::optional<FileInfo>> Inspect(const std::string& path) override {
+    const std::lock_guard lock(mutex_);
+    return files_.Inspect(path);
+  }
+  Status Rename(const std::string& from, const std::string& to) override {
+    const std::lock_guard lock(mutex_);
+    return files_.Rename(from, to);
+  }
+  Status Link(const std::string& from, const std::string& to) override {
+    const std::lock_guard lock(mutex_);
+    return files_.Link(from, to);
+  }
+  Status Remove(const std::string& path) override {
+    const std::lock_guard lock(mutex_);
+    return files_.Remove(path);
+  }
+  Result<std::vector<std::string>> List(const std::string& folder) override {
+    const std::lock_guard lock(mutex_);
+    return files_.List(folder);
+  }
+  Status SyncFolder(const std::string& folder) override {
+    const std::lock_guard lock(mutex_);
+    return files_.SyncFolder(folder);
+  }
+  Status CheckWritable(const std::string& folder) override {
+    const std::lock_guard lock(mutex_);
+    return files_.CheckWritable(folder);
+  }
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    const std::lock_guard lock(mutex_);
+    return files_.Lock(path);
+  }
+
+ private:
+  class SharedFile final : public File {
+   public:
+    SharedFile(SharedFiles& files, std::unique_ptr<File> file)
+        : files_(files), file_(std::move(file)) {}
+    ~SharedFile() override {
+      const std::lock_guard lock(files_.mutex_);
+      file_.reset();
+    }
+    const std::string& path() const override { return file_->path(); }
+    void NoteRenamed(std::string path) override {
+      const std::lock_guard lock(files_.mutex_);
+      file_->NoteRenamed(std::move(path));
+    }
+    Result<std::uint64_t> Size() const override {
+      const std::lock_guard lock(files_.mutex_);
+      return file_->Size();
+    }
+    Result<std::size_t> ReadAt(std::uint64_t offset, std::span<char> buffer) const override {
+      const std::lock_guard lock(files_.mutex_);
+      return file_->ReadAt(offset, buffer);
+    }
+    Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
+      const std::lock_guard lock(files_.mutex_);
+      return file_->WriteAt(offset, bytes);
+    }
+    Status Truncate(std::uint64_t size) override {
+      const std::lock_guard lock(files_.mutex_);
+      return file_->Truncate(size);
+    }
+    Status SyncData() override {
+      files_.PassGate();
+      const std::lock_guard lock(files_.mutex_);
+      return file_->SyncData();
+    }
+    Status Sync() override {
+      files_.PassGate();
+      const std::lock_guard lock(files_.mutex_);
+      return file_->Sync();
+    }
+
+   private:
+    SharedFiles& files_;
+    std::unique_ptr<File> file_;
+  };
+
+  Result<std::unique_ptr<File>> Wrap(Result<std::unique_ptr<File>> file) {
+    if (!file) return file;
+    return std::unique_ptr<File>(std::make_unique<SharedFile>(*this, std::move(*file)));
+  }
+  void PassGate() {
+    gate_.Notify([this] { ++at_gate_; });
+    EXPECT_TRUE(gate_.Await([this] { return open_; }));
+    gate_.Notify([this] { --at_gate_; });
+  }
+
+  std::mutex mutex_;
+  FaultFileSystem files_{kFolder};
+  Signal gate_;
+  bool open_ = true;
+  int at_gate_ = 0;
+};
+
+// Goes on by a millisecond whenever it is read.
+class TestClock final : public Clock {
+ public:
+  Instant Now() const override { return At(++now_ms_); }
+
+ private:
+  mutable std::atomic<std::int64_t> now_ms_ = 1000;
+};
+
+class Observer final : public DurabilityObserver {
+ public:
+  void OnSync(std::chrono::nanoseconds) override {
+    signal_.Notify([this] { ++syncs_; });
+  }
+  void OnPersistenceError() override {
+    signal_.Notify([this] { ++errors_; });
+  }
+  void OnSnapshot() override {
+    signal_.Notify([this] { ++snapshots_; });
+  }
+  [[nodiscard]] bool AwaitSyncs(int count) {
+    return signal_.Await([this, count] { return syncs_ >= count; });
+  }
+  [[nodiscard]] bool AwaitErrors(int count) {
+    return signal_.Await([this, count] { return errors_ >= count; });
+  }
+  [[nodiscard]] bool AwaitSnapshots(int count) {
+    return signal_.Await([this, count] { return snapshots_ >= count; });
+  }
+
+ private:
+  Signal signal_;
+  int syncs_ = 0;
+  int errors_ = 0;
+  int snapshots_ = 0;
+};
+
+// What came of commands, and how often each was told.
+class Answers {
+ public:
+  // The sink of one more command.
+  std::unique_ptr<CommandSink> Expect() {
+    signal_.Notify([this] { ++expected_; });
+    return std::make_unique<Sink>(*this);
+  }
+  [[nodiscard]] bool AwaitAll() {
+    return signal_.Await([this] { return all_.size() + dropped_ >= expected_; });
+  }
+  // REQUIRES: AwaitAll. Exactly once each.
+  std::size_t Count(Code code) const {
+    std::size_t count = 0;
+    for (const Status& status : all_) count += !status && status.error().code == code ? 1 : 0;
+    return count;
+  }
+  std::size_t Good() const {
+    std::size_t count = 0;
+    for (const Status& status : all_) count += status.ok() ? 1 : 0;
+    return count;
+  }
+  std::size_t expected() const { return expected_; }
+  std::size_t dropped() const { return dropped_; }
+
+ private:
+  class Sink final : public CommandSink {
+   public:
+    explicit Sink(Answers& answers) : answers_(answers) {}
+    ~Sink() override {
+      if (!taken_) answers_.signal_.Notify([this] { ++answers_.dropped_; });
+    }
+    void Take(Status status) override {
+      EXPECT_FALSE(std::exchange(taken_, true)) << "answered twice";
+      answers_.signal_.Notify([&] { answers_.all_.push_back(std::move(status)); });
+    }
+
+   private:
+    Answers& answers_;
+    bool taken_ = false;
+  };
+
+  Signal signal_;
+  std::vector<Status> all_;
+  std::size_t expected_ = 0;
+  std::size_t dropped_ = 0;  // never answered
+};
+
+class DurableLogTest : public ::testing::Test {
+ protected:
+  ~DurableLogTest() override { files_.OpenGate(); }
+
+  void Start(DurableLog::Options options = {}) {
+    log_.reset();
+    store_ = std::make_unique<MetricStore>(StoreOptions());
+    DurableStore::Options durable_options;
+    durable_options.session = {"boot", std::chrono::nanoseconds(0), clock_.Now()};
+    durable_options.storage = RepeatableOptions(++openings_);
+    auto durable = DurableStore::Open(files_, kPath, *store_, std::move(durable_options));
+    ASSERT_TRUE(durable) << durable.error().message;
+    log_ = std::make_unique<DurableLog>(std::move(*durable), *store_, clock_, logger_, observer_,
+                                        options);
+    log_->Start();
+  }
+
+  // False: refused at once.
+  bool Push(Answers& answers, const std::string& job, std::string_view body) {
+    FamilySet set;
+    EXPECT_TRUE(ParseText(body, NameValidation::kUtf8, set));
+    const Result<GroupKey> key = GroupKey::Make({{"job", job}});
+    PushCommand push;
+    push.group = &*key;
+    push.families = &set;
+    push.received = clock_.Now();
+    Outcome outcome = log_->Push(push);
+    if (outcome.pending == nullptr) return false;
+    outcome.pending->Submit(answers.Expect());
+    return true;
+  }
+  Status PushAndWait(const std::string& job, std::string_view body) {
+    Answers answers;
+    EXPECT_TRUE(Push(answers, job, body));
+    EXPECT_TRUE(answers.AwaitAll());
+    if (answers.Good() == 1) return {};
+    if (answers.Count(Code::kInvalidArgument) == 1) return InvalidArgument("");
+    return Error{Code::kUnavailable, ""};
+  }
+
+  std::string Shown() { return Show(*store_, {}); }
+
+  // What a start after a crash finds is what the store showed.
+  void ExpectSameAfterCrash() {
+    const std::string before = Shown();
+    log_.reset();
+    files_.With([](FaultFileSystem& files) { files.Kill(); });
+    Start();
+    EXPECT_EQ(Shown(), before);
+  }
+
+  TestClock clock_;
+  Logger logger_{clock_, -1, LogLevel::kError, LogFormat::kLogfmt};
+  SharedFiles files_;
+  Observer observer_;
+  std::unique_ptr<MetricStore> store_;
+  std::unique_ptr<DurableLog> log_;
+  std::uint64_t openings_ = 0;
+};
+
+TEST_F(DurableLogTest, AnswersEveryCommandOnceWhileTheDiskFailsAndWorksAgainByItself) {
+  Start();
+  constexpr int kThreads = 6;
+  constexpr int kPushes = 60;
+  Answers answers;
+  std::atomic<int> submitted = 0;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kPushes; ++i) {
+        EXPECT_TRUE(Push(answers, std::to_string(t), "m " + std::to_string(i) + "\n"));
+        if (++submitted == kThreads * kPushes / 2) files_.FailFromNowOn(EIO);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(answers.AwaitAll());
+  EXPECT_EQ(answers.dropped(), 0U);
+  EXPECT_EQ(answers.Good() + answers.Count(Code::kUnavailable), answers.expected());
+
+  Answers late;
+  ASSERT_TRUE(Push(late, "late", "m 1\n"));
+  ASSERT_TRUE(late.AwaitAll());
+  EXPECT_EQ(late.Count(Code::kUnavailable), 1U);
+  EXPECT_FALSE(log_->Ready().ok());
+  EXPECT_TRUE(log_->Facts().failing);
+  ASSERT_TRUE(observer_.AwaitErrors(1));
+  EXPECT_EQ(Shown().find("late"), std::string::npos);
+
+  files_.With([](FaultFileSystem& files) { files.Heal(); });
+  // Nobody pushes: the committer finds out by itself.
+  const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!log_->Ready().ok() && std::chrono::steady_clock::now() < limit) std::this_thread::yield();
+  EXPECT_TRUE(log_->Ready().ok());
+  EXPECT_TRUE(PushAndWait("again", "m 1\n").ok());
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTest, StopAnswersWhatWaits) {
+  Start();
+  files_.CloseGate();
+  Answers answers;
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(Push(answers, "a", "m " + std::to_string(i) + "\n"));
+  ASSERT_TRUE(files_.AwaitSomebodyAtGate());
+  std::thread stopping([&] { EXPECT_TRUE(log_->Stop().ok()); });
+  files_.OpenGate();
+  stopping.join();
+  ASSERT_TRUE(answers.AwaitAll());
+  EXPECT_EQ(answers.Good(), 20U);
+  EXPECT_TRUE(log_->Stop().ok());
+
+  Answers late;
+  ASSERT_TRUE(Push(late, "a", "m 21\n"));
+  ASSERT_TRUE(late.AwaitAll());
+  EXPECT_EQ(late.Count(Code::kUnavailable), 1U);
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTest, IsDestroyedWithoutStopLikeACrash) {
+  Start();
+  Answers answers;
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(Push(answers, "a", "m " + std::to_string(i) + "\n"));
+  log_.reset();
+  ASSERT_TRUE(answers.AwaitAll());
+  EXPECT_EQ(answers.dropped(), 0U);
+  const std::string before = Shown();
+  Start();
+  EXPECT_EQ(Shown(), before);
+  log_.reset();
+}
+
+TEST_F(DurableLogTest, WritesASnapshotWhenTheOneBeforeIsOld) {
+  DurableLog::Options options;
+  options.snapshot_age = std::chrono::seconds(1);
+  Start(options);
+  EXPECT_TRUE(PushAndWait("a", "m 1\n").ok());
+  ASSERT_TRUE(observer_.AwaitSnapshots(1));
+  EXPECT_GT(log_->Facts().snapshot_bytes, 0U);
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTest, WritesASnapshotWhenTheJournalIsLarge) {
+  Start();
+  const std::string body = "m{l=\"" + std::string(3 << 20, 'l') + "\"} 1\n";
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(PushAndWait("a", body).ok());
+  ASSERT_TRUE(observer_.AwaitSnapshots(1));
+  EXPECT_GT(log_->Facts().snapshot_bytes, 3U << 20);
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTest, SaysWhyAPushIsRefused) {
+  Start();
+  EXPECT_TRUE(PushAndWait("a", "# TYPE m gauge\nm 1\n").ok());
+  const Status timestamp = PushAndWait("a", "m 1 1000\n");
+  ASSERT_FALSE(timestamp.ok());
+  EXPECT_EQ(timestamp.error().code, Code::kInvalidArgument);
+  const Status other_type = PushAndWait("b", "# TYPE m counter\nm 1\n");
+  ASSERT_FALSE(other_type.ok());
+  EXPECT_EQ(other_type.error().code, Code::kInvalidArgument);
+  EXPECT_TRUE(log_->Ready().ok());
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTest, SyncsLaterWhereNobodyWaitsForIt) {
+  DurableLog::Options options;
+  options.sync = SyncMode::kInterval;
+  Start(options);
+  EXPECT_TRUE(PushAndWait("a", "m 1\n").ok());
+  ASSERT_TRUE(observer_.AwaitSyncs(1));
+  // Now it survives a power failure.
+  const std::string before = Shown();
+  log_.reset();
+  files_.With([](FaultFileSystem& files) { files.Reboot(1); });
+  Start();
+  EXPECT_EQ(Shown(), before);
+  EXPECT_NE(before.find("m{"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace pgw::testing
