@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +38,7 @@ constexpr std::uint64_t kShare = 1;
 
 void PlayHistories(DurableHistoryOptions options, std::uint64_t count) {
   const std::uint64_t first = FromEnvironment("PGW_SEED", 1);
-  count = FromEnvironment("PGW_HISTORIES", count / kShare);
+  count = FromEnvironment("PGW_HISTORIES", std::max<std::uint64_t>(1, count / kShare));
   std::uint64_t crashes = 0;
   std::uint64_t failed = 0;
   std::uint64_t unacknowledged = 0;
