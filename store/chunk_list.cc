@@ -152,6 +152,13 @@ void ChunkList::Forget(SlotRef ref) {
   Release(ref);
 }
 
+void ChunkList::DropForgotten() {
+  for (const auto& chunk : chunks_) {
+    if (chunk->dead_slots.empty()) continue;
+    DropDead(*chunk, chunk->block->slot_count(), chunk->block->used() - chunk->dead_bytes);
+  }
+}
+
 void ChunkList::Erase(Chunk& chunk) {
   const std::uint32_t position = chunk.position;
   footprint_ -= chunk.block->footprint();

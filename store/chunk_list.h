@@ -58,6 +58,8 @@ class ChunkList {
   // REQUIRES: the slot has expired, so nobody sees it. Its bytes go in bulk, when a chunk is
   // empty or half dead.
   void Forget(SlotRef ref);
+  // Before time goes on from an earlier point: what was forgotten would be seen again.
+  void DropForgotten();
 
   static std::string_view Text(SlotRef ref) {
     return ref.chunk->block->text(ref.chunk->block->slot(ref.slot));

@@ -187,6 +187,7 @@ void MetricStore::Impl::PassOn(const Session& fresh) {
         *group, now_, std::numeric_limits<std::size_t>::max(), [](Deadline) {}, &erased);
     if (!erased) Retime(*group, fresh);
   }
+  if (!fresh.SameBoot(session_)) state_->DropForgotten();
 }
 
 void MetricStore::Impl::Retime(Group& group, const Session& fresh) {

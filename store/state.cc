@@ -232,6 +232,11 @@ void State::ReplaceMember(Group& group, Member& member, SlotContent content, boo
   if (has_samples) family.CountMember(*group.shape, member.type);
 }
 
+void State::DropForgotten() {
+  for (const auto& [name, family] : families_) family->chunks.DropForgotten();
+  for (const auto& family : bookkeeping_) family->chunks.DropForgotten();
+}
+
 void State::EmptyMember(Group& group, Member& member, Deadline now) {
   StoredFamily& family = *member.family;
   if (member.has_samples) family.UncountMember(*group.shape, member.type);

@@ -62,6 +62,9 @@ class State {
 
   // ---- Families.
 
+  // Before the clock changes: takes away for good what has expired and was forgotten.
+  void DropForgotten();
+
   StoredFamily* FindFamily(std::string_view name);
   StoredFamily& FindOrAddFamily(std::string_view name);
 

@@ -76,7 +76,7 @@ TEST(DurableStoreTest, KeepsWhatWasAcknowledgedWhereverItCrashes) { PlayHistorie
 // Disabled: text of groups that had expired before the end of the old boot is seen again by the
 // clock of the new one, since slots that ChunkList has forgotten are hidden by their deadlines
 // only.
-TEST(DurableStoreTest, DISABLED_KeepsDeadlinesByTheWallClockInOtherBoots) {
+TEST(DurableStoreTest, KeepsDeadlinesByTheWallClockInOtherBoots) {
   DurableHistoryOptions options;
   options.other_boots = true;
   PlayHistories(options, 30);
