@@ -11,12 +11,13 @@ namespace {
 
 constexpr char kSeparator = '\xff';
 
-Status CheckLabel(const std::string& name, const std::string& value) {
+Status CheckLabel(std::string_view name, std::string_view value) {
   if (name.empty() || name.starts_with("__") || !IsValidUtf8(name)) {
     return InvalidArgument("improper label name " + GoQuote(name));
   }
   if (!IsValidUtf8(value)) {
-    return InvalidArgument("value of label " + name + " is not valid UTF-8: " + GoQuote(value));
+    return InvalidArgument("value of label " + std::string(name) +
+                           " is not valid UTF-8: " + GoQuote(value));
   }
   return {};
 }
@@ -42,10 +43,14 @@ Result<GroupKey> GroupKey::Make(const std::vector<std::pair<std::string, std::st
 }
 
 bool IsGroupKey(std::string_view bytes) {
-  std::vector<std::pair<std::string, std::string>> labels;
-  for (const auto& [name, value] : SplitGroupKey(bytes)) labels.emplace_back(name, value);
-  const Result<GroupKey> key = GroupKey::Make(labels);
-  return key && !bytes.empty() && key->bytes() == bytes;
+  std::size_t size = 0;  // of the labels joined again, with a separator behind the last
+  std::string_view before;
+  for (const auto& [name, value] : SplitGroupKey(bytes)) {
+    if (name <= before || !CheckLabel(name, value)) return false;
+    before = name;
+    size += name.size() + value.size() + 2;
+  }
+  return !bytes.empty() && size == bytes.size() + 1;
 }
 
 std::vector<std::pair<std::string_view, std::string_view>> GroupKey::Labels() const {
