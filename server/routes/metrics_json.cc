@@ -5,8 +5,6 @@
 #include <utility>
 
 #include "exposition/number.h"
-#include "exposition/protobuf_reader.h"
-#include "exposition/text_parser.h"
 #include "server/routes/json_text.h"
 
 namespace pgw {
@@ -182,11 +180,8 @@ void MetricsJson::WritePushTime(bool success, std::string& out) const {
 void MetricsJson::StartFamily(const GroupView::FamilyEntry& family, std::string& out) {
   AppendFamilyStart(family.pushed, family.type, family.has_help ? family.help : "", out);
   samples_.Clear();
-  const StoredSamples& stored = family.samples;
   // The store wrote what is read here; if it cannot be read, the family shows no samples.
-  const Status read = stored.message.empty()
-                          ? ParseStoredLines(family.name, family.type, stored.lines, samples_)
-                          : ParseFamilyMessage(stored.message, samples_);
+  const Status read = ReadStoredSamples(family.name, family.type, family.samples, samples_);
   const bool any = read.ok() && !samples_.families.empty();
   sample_ = any ? samples_.families.front().first_metric : kNoIndex;
   first_sample_ = true;

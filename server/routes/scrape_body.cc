@@ -6,7 +6,6 @@
 #include "exposition/debug_string.h"
 #include "exposition/protobuf_reader.h"
 #include "exposition/protobuf_writer.h"
-#include "exposition/text_parser.h"
 #include "exposition/text_writer.h"
 #include "exposition/wire.h"
 
@@ -39,9 +38,7 @@ void VisitMetrics(const FamilySet& set, const Family& family, Visitor visit) {
 // them; should they not be readable, the group's part is missing from the answer.
 bool ReadSamples(const Snapshot::FamilyView& family, const StoredSamples& samples, FamilySet& out) {
   const std::size_t before = out.families.size();
-  const Status status = samples.message.empty()
-                            ? ParseStoredLines(family.name, family.type, samples.lines, out)
-                            : ParseFamilyMessage(samples.message, out);
+  const Status status = ReadStoredSamples(family.name, family.type, samples, out);
   return status.ok() && out.families.size() > before;
 }
 
