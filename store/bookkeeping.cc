@@ -5,6 +5,7 @@
 
 #include "exposition/names.h"
 #include "exposition/number.h"
+#include "exposition/protobuf_writer.h"
 
 namespace pgw {
 
@@ -23,6 +24,13 @@ void FillBookkeeping(const GroupingLabels& labels, Bookkeeping which, double val
   metric.value = Number(value);
   metric.kinds = kHasGauge;
   set.labels.insert(set.labels.end(), labels.with_instance().begin(), labels.with_instance().end());
+}
+
+SharedText BookkeepingMessage(const GroupingLabels& labels, Bookkeeping which, double value) {
+  if (!labels.needs_escaping()) return {};
+  FamilySet set;
+  FillBookkeeping(labels, which, value, set);
+  return SharedText(SerializeFamily(set, set.families[0], Escaping::kAllowUtf8));
 }
 
 std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, double value) {

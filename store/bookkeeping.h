@@ -18,6 +18,9 @@ double BookkeepingValue(std::int64_t last);
 // Appends the family with its one sample to `set`, for messages and complaints.
 void FillBookkeeping(const GroupingLabels& labels, Bookkeeping which, double value, FamilySet& set);
 
+// The family as a stored message, where a line cannot carry its labels; else null.
+SharedText BookkeepingMessage(const GroupingLabels& labels, Bookkeeping which, double value);
+
 // The sample as a line in the default escaping.
 std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, double value);
 

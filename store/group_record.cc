@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "exposition/names.h"
-#include "exposition/protobuf_writer.h"
 #include "store/bookkeeping.h"
 #include "store/byte_format.h"
 
@@ -99,11 +98,7 @@ class GroupReader {
     content.text = line;
     content.type = MetricType::kGauge;
     content.deadline = group.deadline;
-    if (labels.needs_escaping()) {
-      FamilySet set;
-      FillBookkeeping(labels, which, value, set);
-      content.message = SharedText(SerializeFamily(set, set.families[0], Escaping::kAllowUtf8));
-    }
+    content.message = BookkeepingMessage(labels, which, value);
     Member& member = group.bookkeeping[which];
     member.family = &state_.bookkeeping(which);
     member.pushed = pushed;

@@ -4,7 +4,6 @@
 #include <cassert>
 #include <utility>
 
-#include "exposition/protobuf_writer.h"
 #include "store/bookkeeping.h"
 #include "store/command_record.h"
 #include "store/cross_check.h"
@@ -279,11 +278,7 @@ void MetricStore::Impl::WriteBookkeeping(Group& group, const GroupingLabels& lab
                                          Bookkeeping which, std::string_view line) {
   Member& member = group.bookkeeping[which];
   SlotContent content;
-  if (labels.needs_escaping()) {
-    FamilySet set;
-    FillBookkeeping(labels, which, BookkeepingValue(group.last_push[which]), set);
-    content.message = SharedText(SerializeFamily(set, set.families[0], Escaping::kAllowUtf8));
-  }
+  content.message = BookkeepingMessage(labels, which, BookkeepingValue(group.last_push[which]));
   content.text = line;
   content.type = MetricType::kGauge;
   content.deadline = group.deadline;
