@@ -1,8 +1,6 @@
 #include "server/persistence_tools.h"
 
-#include <algorithm>
 #include <array>
-#include <cassert>
 #include <cstdint>
 #include <memory>
 #include <string_view>
@@ -176,23 +174,6 @@ Result<bool> IsGob(FileSystem& files, const std::string& path) {
   return LooksLikeGob({head.data(), *read});
 }
 
-// What is in the store becomes part of a session of today's with the time to live that the files
-// are from, which drops what has expired meanwhile. Returns the time it is.
-Instant BeginToday(Replayed& replayed, const std::string& boot_id, Instant now) {
-  const Session& before = replayed.replayer.session();
-  Session today{boot_id, before.ttl, now};
-  if (today.SameBoot(before)) {
-    today.time.boot = std::max({now.boot, before.time.boot, replayed.store.PinTime()});
-    replayed.store.UnpinTime();
-  }
-  std::string record;
-  AppendSessionRecord(today, record);
-  const Result<CommandRecord> command = ReadCommandRecord(record);
-  assert(command);
-  [[maybe_unused]] const Status status = replayed.store.Apply(*command, kNever);
-  return today.time;
-}
-
 }  // namespace
 
 ToolResult CheckFiles(FileSystem& files, const std::string& path) {
@@ -261,9 +242,10 @@ ToolResult ExportFiles(FileSystem& files, const std::string& from, const std::st
   if (const Status status = quiet->StillQuiet(); !status) return Failed(status.error());
 
   ExportReport exported;
-  const Instant today = BeginToday(replayed, boot_id, now);
+  // A session of today's with the time to live that the files are from.
+  const Session today = replayed.replayer.Begin({boot_id, replayed.replayer.session().ttl, now});
   Status status = ExportGob(
-      replayed.store, today, [&out](std::string_view bytes) { return (*out)->Append(bytes); },
+      replayed.store, today.time, [&out](std::string_view bytes) { return (*out)->Append(bytes); },
       exported);
   if (status.ok()) status = (*out)->Finish();
   if (!status) return Failed(status.error());

@@ -1,7 +1,6 @@
 #include "store/durable/durable_store.h"
 
 #include <algorithm>
-#include <cassert>
 #include <string_view>
 #include <utility>
 
@@ -25,18 +24,7 @@ Result<std::unique_ptr<DurableStore>> DurableStore::Open(FileSystem& files, cons
   auto storage = persistence::Storage::Open(files, path, std::move(options.storage), replayer);
   if (!storage) return storage.error();
   durable->storage_ = std::move(*storage);
-  // Within one boot the clock goes on, whoever reads it.
-  Session& session = durable->session_;
-  const Session& before = replayer.session();
-  if (session.SameBoot(before)) {
-    session.time.boot = std::max({session.time.boot, before.time.boot, store.PinTime()});
-    store.UnpinTime();
-  }
-  std::string record;
-  AppendSessionRecord(session, record);
-  const Result<CommandRecord> read = ReadCommandRecord(record);
-  assert(read);
-  (void)store.Apply(*read, kNever);
+  durable->session_ = replayer.Begin(std::move(durable->session_));
   return durable;
 }
 

@@ -1,5 +1,6 @@
 #include "store/durable/replay.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -43,6 +44,21 @@ Status StoreReplayer::OnSnapshotMeta(std::string_view meta) {
   latest_ = session_.time.boot;
   store_.StartWith(session_, (flags & kSuspicious) != 0);
   return {};
+}
+
+Session StoreReplayer::Begin(Session session) {
+  if (session.SameBoot(session_)) {
+    session.time.boot = std::max({session.time.boot, session_.time.boot, store_.PinTime()});
+    store_.UnpinTime();
+  }
+  CommandRecord record;
+  record.kind = CommandKind::kSession;
+  record.time = session.time;
+  record.boot_id = session.boot_id;
+  record.ttl = session.ttl;
+  [[maybe_unused]] const Status status = store_.Apply(record, kNever);
+  session_ = session;
+  return session;
 }
 
 Status StoreReplayer::OnSnapshotBlock(std::string_view block) { return store_.Load(block); }

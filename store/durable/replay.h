@@ -2,7 +2,9 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "store/metric_store.h"
@@ -26,6 +28,11 @@ class StoreReplayer final : public persistence::Replayer {
 
   // The one that the last record belongs to.
   const Session& session() const { return session_; }
+
+  // What was read becomes part of this session, which drops what has expired meanwhile. Returns it
+  // with the time that it begins at for the store: within one boot the clock goes on, whoever reads
+  // it.
+  Session Begin(Session session);
 
   Status OnSnapshotMeta(std::string_view meta) override;
   Status OnSnapshotBlock(std::string_view block) override;
