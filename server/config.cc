@@ -58,8 +58,7 @@ constexpr std::array kFlags = std::to_array<FlagSpec>({
      "Time without progress of a response, after which the connection is closed. 0 for no limit."},
     {"persistence.file", Kind::kValue, "",
      "File to persist metrics. If empty, metrics are only kept in memory. Beside it stand a "
-     "journal "
-     "with what came since the file was written, and a lock."},
+     "journal with what came since the file was written, and a lock."},
     {"persistence.interval", Kind::kValue, "5m",
      "The minimum interval at which to write out the persistence file, if only little has changed; "
      "no push waits for that."},

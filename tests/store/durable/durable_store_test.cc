@@ -73,9 +73,8 @@ void PlayHistories(DurableHistoryOptions options, std::uint64_t count) {
 
 TEST(DurableStoreTest, KeepsWhatWasAcknowledgedWhereverItCrashes) { PlayHistories({}, 50); }
 
-// Disabled: text of groups that had expired before the end of the old boot is seen again by the
-// clock of the new one, since slots that ChunkList has forgotten are hidden by their deadlines
-// only.
+// Among what it watches: text of groups that had expired in the old boot must not be seen again by
+// the clock of the new one.
 TEST(DurableStoreTest, KeepsDeadlinesByTheWallClockInOtherBoots) {
   DurableHistoryOptions options;
   options.other_boots = true;
