@@ -129,6 +129,15 @@ std::uint8_t ShownKinds(std::uint8_t kinds, MetricType type) {
   return first_of({kHasGauge, kHasCounter, kHasUntyped}) | first_of({kHasHistogram, kHasSummary});
 }
 
+// A histogram's packed numbers, none of them: as good as absent, and not written again.
+bool IsEmptyList(const WireField& field) {
+  if (field.type != WireType::kBytes || !field.bytes.empty()) return false;
+  return field.number == pb::Histogram::kNegativeDeltaFieldNumber ||
+         field.number == pb::Histogram::kNegativeCountFieldNumber ||
+         field.number == pb::Histogram::kPositiveDeltaFieldNumber ||
+         field.number == pb::Histogram::kPositiveCountFieldNumber;
+}
+
 // One of the counts of a histogram, which come in two fields.
 struct Count {
   std::uint64_t integer = 0;
@@ -452,7 +461,7 @@ bool Parser::ReadHistogram(std::string_view message, bool shown, Values& values)
       read = ReadSpan(field.bytes);
     } else if (field.Is(pb::Histogram::kCreatedTimestampFieldNumber, WireType::kBytes)) {
       read = ReadTimestamp(field.bytes);
-    } else {
+    } else if (!IsEmptyList(field)) {
       // A number, or packed numbers of at least one byte, or unknown.
       NeedMessage(sizeof(std::int64_t) * (1 + field.bytes.size()));
     }

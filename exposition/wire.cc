@@ -40,13 +40,17 @@ bool ConsumeFixed(std::string_view& rest, std::size_t size, std::uint64_t& value
   return true;
 }
 
-bool ConsumeRawField(std::string_view& rest, RawField& field) {
+// Tags and sizes. Padded beyond the five bytes that 32 bits take they are legal for some parsers
+// and not for others, and nobody writes them.
+bool ConsumeUint32(std::string_view& rest, std::uint64_t& value) {
   const std::size_t size_before = rest.size();
+  return ConsumeVarint(rest, value) == VarintStatus::kOk && size_before - rest.size() <= 5 &&
+         value <= std::numeric_limits<std::uint32_t>::max();
+}
+
+bool ConsumeRawField(std::string_view& rest, RawField& field) {
   std::uint64_t tag = 0;
-  if (ConsumeVarint(rest, tag) != VarintStatus::kOk) return false;
-  // Padded tags are legal for some parsers and not for others, and nobody writes them.
-  if (tag > std::numeric_limits<std::uint32_t>::max() || size_before - rest.size() > 5)
-    return false;
+  if (!ConsumeUint32(rest, tag)) return false;
   field.number = static_cast<std::uint32_t>(tag >> 3);
   field.type = static_cast<std::uint32_t>(tag & 7);
   if (field.number == 0) return false;
@@ -59,8 +63,7 @@ bool ConsumeRawField(std::string_view& rest, RawField& field) {
       return ConsumeFixed(rest, 4, field.value);
     case static_cast<std::uint32_t>(WireType::kBytes): {
       std::uint64_t size = 0;
-      return ConsumeVarint(rest, size) == VarintStatus::kOk &&
-             ConsumeBytes(rest, size, field.bytes);
+      return ConsumeUint32(rest, size) && ConsumeBytes(rest, size, field.bytes);
     }
     case kStartGroup:
     case kEndGroup:

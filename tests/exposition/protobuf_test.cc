@@ -304,6 +304,7 @@ TEST(ProtobufReaderTest, RefusesMalformedMessagesAnywhere) {
       "\x1d\x01",                                      // a fixed32 that is
       "\x3a\x02x",                                     // a string that is
       "\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",  // … by far
+      "\x3a\x81\x80\x80\x80\x80\x00x"s,                // a string with six bytes of size
       "\x88\x80\x80\x80\x80\x00\x01"s,                 // a tag of six bytes
       "\x88\x80\x80\x80\x10\x01",                      // a tag of more than 32 bits
       "\x44",                                          // a group that ends without a start
@@ -510,6 +511,14 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Histograms, BeyondLinesTest,
     testing::Values(
+        LinesCase{"EmptyLists", kHistogramType,
+                  Histogram(Message()
+                                .Sub(3, Bucket(2, kInf))
+                                .Bytes(10, "")
+                                .Bytes(11, "")
+                                .Bytes(13, "")
+                                .Bytes(14, "")),
+                  false},
         LinesCase{"Integers", kHistogramType,
                   Histogram(Message().Varint(1, 5).Sub(3, Bucket(2, 1)).Sub(3, Bucket(5, kInf))),
                   false},
