@@ -1,6 +1,8 @@
 #include "store/bookkeeping.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "exposition/names.h"
@@ -60,7 +62,8 @@ std::string Restamped(std::string_view old, std::int64_t& last) {
   };
   append(last);
   const bool shorter = line.size() < old.size() && line.size() + 2 >= old.size();
-  if (!shorter || last == 0) return line;
+  const bool has_next = last <= std::numeric_limits<std::int64_t>::max() - kNextDouble;
+  if (!shorter || last == 0 || !has_next) return line;
   std::string exact = line;
   append(last + kNextDouble);
   if (line.size() != old.size()) return exact;
