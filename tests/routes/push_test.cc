@@ -213,7 +213,7 @@ TEST_F(PushTest, CountsAndMeasures) {
   EXPECT_THAT(scrape, HasSubstr(counter + "{code=\"400\",handler=\"push\",method=\"post\"} 1\n"));
   EXPECT_THAT(scrape,
               HasSubstr(counter + "{code=\"202\",handler=\"delete\",method=\"delete\"} 1\n"));
-  EXPECT_THAT(scrape, Not(HasSubstr("404")));
+  EXPECT_THAT(scrape, Not(HasSubstr("code=\"404\"")));
   EXPECT_THAT(scrape, HasSubstr("pushgateway_http_push_size_bytes_count{method=\"put\"} 2\n"));
   // PUT /metrics/job/a HTTP/1.1, the host, and 4 and 2 bytes of body.
   EXPECT_THAT(scrape, HasSubstr("pushgateway_http_push_size_bytes_sum{method=\"put\"} 68\n"));
