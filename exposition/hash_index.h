@@ -1,6 +1,8 @@
 // From hashes to indices into somebody else's array. Knows nothing.
 #pragma once
 
+#include <array>
+#include <bit>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -8,63 +10,107 @@
 
 namespace pgw {
 
-// Open addressing with linear probing; entries are never removed one by one. Needs well mixed
-// hashes that nobody outside can aim: exposition/keyed_hash.h.
+// Open addressing with linear probing over 8 bytes an entry, of which half are the upper bits of
+// the hash: they place the entry, and tell others apart. Needs well mixed hashes that nobody
+// outside can aim: exposition/keyed_hash.h. A few entries fit in without any memory of its own.
 class HashIndex {
  public:
   static constexpr std::uint32_t kNone = 0xffffffff;
 
-  // The index under `hash` for which `is_match(index)`, or kNone.
+  HashIndex() = default;
+  HashIndex(const HashIndex&) = delete;
+  HashIndex& operator=(const HashIndex&) = delete;
+
+  // The index under `hash` for which `is_match(index)`, or kNone. Asked of all whose hash may be
+  // the same.
   template <typename Match>
   std::uint32_t Find(std::uint64_t hash, const Match& is_match) const {
-    if (slots_.empty()) return kNone;
-    const std::size_t mask = slots_.size() - 1;
-    for (std::size_t i = hash & mask;; i = (i + 1) & mask) {
+    const std::uint32_t tag = TagOf(hash);
+    for (std::size_t i = Home(tag);; i = Next(i)) {
       const Slot& slot = slots_[i];
       if (slot.index == kNone) return kNone;
-      if (slot.hash == hash && is_match(slot.index)) return slot.index;
+      if (slot.tag == tag && is_match(slot.index)) return slot.index;
     }
   }
 
   // REQUIRES: `index` is not kNone, and what it stands for is not in the table.
   void Insert(std::uint64_t hash, std::uint32_t index) {
     assert(index != kNone);
-    if (2 * (size_ + 1) > slots_.size()) Grow();
-    Place({hash, index});
+    if (4 * (size_ + 1) > 3 * (mask_ + 1)) Grow();
+    Place({TagOf(hash), index});
     ++size_;
   }
 
-  // Empties the table; keeps no more than a small one, so that clearing stays cheap.
+  // REQUIRES: Insert() was called with both.
+  void Erase(std::uint64_t hash, std::uint32_t index) {
+    std::size_t hole = Home(TagOf(hash));
+    while (slots_[hole].index != index) {
+      assert(slots_[hole].index != kNone);
+      hole = Next(hole);
+    }
+    // Whatever was pushed past the hole moves back into it.
+    for (std::size_t i = Next(hole); slots_[i].index != kNone; i = Next(i)) {
+      const std::size_t from_home = (i - Home(slots_[i].tag)) & mask_;
+      if (from_home < ((i - hole) & mask_)) continue;
+      slots_[hole] = slots_[i];
+      hole = i;
+    }
+    slots_[hole] = {};
+    --size_;
+  }
+
+  // Empties the table and gives its memory back.
   void Clear() {
-    slots_.clear();
-    if (slots_.capacity() > kSlotsMin) slots_.shrink_to_fit();
+    if (!many_.empty()) std::vector<Slot>().swap(many_);
+    if (size_ > 0) few_.fill({});
+    slots_ = few_.data();
+    mask_ = kFew - 1;
+    shift_ = ShiftFor(kFew);
     size_ = 0;
   }
 
- private:
-  static constexpr std::size_t kSlotsMin = 64;
+  std::size_t memory() const { return many_.capacity() * sizeof(Slot); }  // bytes of its own
 
+ private:
   struct Slot {
-    std::uint64_t hash = 0;
+    std::uint32_t tag = 0;
     std::uint32_t index = kNone;
   };
 
+  static constexpr std::size_t kFew = 16;
+
+  static constexpr unsigned ShiftFor(std::size_t slots) {
+    return 32u - static_cast<unsigned>(std::countr_zero(slots));
+  }
+  static std::uint32_t TagOf(std::uint64_t hash) { return static_cast<std::uint32_t>(hash >> 32); }
+  std::size_t Home(std::uint32_t tag) const { return tag >> shift_; }
+  std::size_t Next(std::size_t i) const { return (i + 1) & mask_; }
+
   void Place(Slot slot) {
-    const std::size_t mask = slots_.size() - 1;
-    std::size_t i = slot.hash & mask;
-    while (slots_[i].index != kNone) i = (i + 1) & mask;
+    std::size_t i = Home(slot.tag);
+    while (slots_[i].index != kNone) i = Next(i);
     slots_[i] = slot;
   }
 
+  // The order stays, so this goes through both tables from one end to the other.
   void Grow() {
-    std::vector<Slot> old(slots_.empty() ? kSlotsMin : 2 * slots_.size());
-    old.swap(slots_);
-    for (const Slot& slot : old) {
-      if (slot.index != kNone) Place(slot);
+    const std::size_t old_size = mask_ + 1;
+    std::vector<Slot> grown(2 * old_size);
+    const Slot* const old = slots_;
+    slots_ = grown.data();
+    mask_ = grown.size() - 1;
+    shift_ = ShiftFor(grown.size());
+    for (std::size_t i = 0; i < old_size; ++i) {
+      if (old[i].index != kNone) Place(old[i]);
     }
+    many_.swap(grown);
   }
 
-  std::vector<Slot> slots_;  // a power of two of them, at most half used
+  std::array<Slot, kFew> few_{};
+  std::vector<Slot> many_;  // instead, once they do not fit
+  Slot* slots_ = few_.data();
+  std::size_t mask_ = kFew - 1;  // a power of two of them, at most three quarters used
+  unsigned shift_ = ShiftFor(kFew);
   std::size_t size_ = 0;
 };
 

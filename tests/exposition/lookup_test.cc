@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cstdint>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,15 +42,39 @@ TEST(KeyedHashTest, TellsApartWhereAPairIsSplit) {
 
 TEST(HashIndexTest, FindsWhatWasInserted) {
   HashIndex index;
-  const auto any = [](std::uint32_t) { return true; };
-  EXPECT_EQ(index.Find(7, any), HashIndex::kNone);
+  const auto find = [&index](std::uint32_t wanted) {
+    return index.Find(KeyedHash(std::to_string(wanted)),
+                      [wanted](std::uint32_t i) { return i == wanted; });
+  };
+  EXPECT_EQ(find(7), HashIndex::kNone);
+  EXPECT_EQ(index.memory(), 0U);
   for (std::uint32_t i = 0; i < 10000; ++i) index.Insert(KeyedHash(std::to_string(i)), i);
-  for (std::uint32_t i = 0; i < 10000; ++i) {
-    ASSERT_EQ(index.Find(KeyedHash(std::to_string(i)), any), i);
-  }
-  EXPECT_EQ(index.Find(KeyedHash("10000"), any), HashIndex::kNone);
+  for (std::uint32_t i = 0; i < 10000; ++i) ASSERT_EQ(find(i), i);
+  EXPECT_EQ(find(10000), HashIndex::kNone);
   index.Clear();
-  EXPECT_EQ(index.Find(KeyedHash("1"), any), HashIndex::kNone);
+  EXPECT_EQ(find(1), HashIndex::kNone);
+  EXPECT_EQ(index.memory(), 0U);
+}
+
+TEST(HashIndexTest, ForgetsWhatWasErasedAndNothingElse) {
+  HashIndex index;
+  std::set<std::uint32_t> there;
+  std::minstd_rand random(1);
+  // Few values of the upper bits: long runs, some around the end of the table.
+  const auto hash_of = [](std::uint32_t i) { return std::uint64_t{0xfffffff8U + i % 16} << 32; };
+  for (int step = 0; step < 20'000; ++step) {
+    const auto i = static_cast<std::uint32_t>(random() % 100);
+    if (there.erase(i) != 0) {
+      index.Erase(hash_of(i), i);
+    } else {
+      there.insert(i);
+      index.Insert(hash_of(i), i);
+    }
+    const auto asked = static_cast<std::uint32_t>(random() % 100);
+    ASSERT_EQ(index.Find(hash_of(asked), [asked](std::uint32_t at) { return at == asked; }),
+              there.contains(asked) ? asked : HashIndex::kNone)
+        << "step " << step;
+  }
 }
 
 TEST(HashIndexTest, AsksForTheOneThatMatchesAmongEqualHashes) {
