@@ -29,6 +29,7 @@ GroupKey Key(std::size_t group) {
 
 void Push(MetricStore& store, const GroupKey& key, std::string_view body, std::int64_t now,
           FamilySet& set, benchmark::State* state) {
+  store.Expect(key);
   set.Clear();
   if (Status status = ParseText(body, NameValidation::kLegacy, set); !status) {
     if (state != nullptr) state->SkipWithError(status.error().message.c_str());

@@ -16,13 +16,12 @@
 #include <utility>
 #include <vector>
 
+#include "store/prefetch.h"
 #include "exposition/metric_type.h"
 #include "store/deadline.h"
 #include "store/shared_text.h"
 
 namespace pgw {
-
-inline constexpr std::size_t kCacheLine = 64;
 
 struct Slot {
   std::uint32_t offset = 0;
@@ -63,13 +62,11 @@ class Block {
   // Asks for what is about to be read of a slot, first its place, then, once that has come, its
   // text.
   void PrefetchSlot(std::uint32_t index) const {
-    __builtin_prefetch(this);
-    __builtin_prefetch(slots() + index);
+    Prefetch(this, sizeof(Block));
+    Prefetch(slots() + index, sizeof(Slot));
   }
   void PrefetchText(std::uint32_t index) const {
-    const char* const text = data() + slot(index).offset;
-    __builtin_prefetch(text);
-    __builtin_prefetch(text + kCacheLine);
+    Prefetch(data() + slot(index).offset, 2 * kCacheLine);
   }
   std::string_view text(const Slot& slot) const { return {data() + slot.offset, slot.size}; }
   std::uint32_t line_count() const { return line_count_; }  // of everything in bytes()

@@ -3,14 +3,17 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/clock.h"
+#include "store/prefetch.h"
 #include "store/chunk_list.h"
 #include "store/expiry_calendar.h"
 #include "store/stored_family.h"
@@ -35,9 +38,40 @@ struct Member {
 
 enum Bookkeeping : std::uint8_t { kSuccess = 0, kFailure = 1 };
 
+// Where a slot and its text were when they were written last. Both may have moved or gone since: a
+// hint to the cache and nothing else. Each piece tells where the next one is, so without it each
+// would be waited for in turn.
+class Trace {
+ public:
+  Trace() = default;
+  explicit Trace(const Member& member) {
+    if (member.chunk == nullptr) return;
+    const Block& block = *member.chunk->block;
+    chunk_ = reinterpret_cast<std::uintptr_t>(member.chunk);
+    block_ = reinterpret_cast<std::uintptr_t>(&block);
+    slot_ = static_cast<std::uint32_t>(sizeof(Block) + member.slot * sizeof(Slot));
+    const std::string_view text = block.text(block.slot(member.slot));
+    text_ = static_cast<std::uint32_t>(text.data() - reinterpret_cast<const char*>(&block));
+  }
+
+  void Prefetch() const {
+    if (block_ == 0) return;
+    pgw::Prefetch(chunk_, sizeof(Chunk));
+    pgw::Prefetch(block_, sizeof(Block));
+    pgw::Prefetch(block_ + slot_, sizeof(Slot));
+    pgw::Prefetch(block_ + text_, 2 * kCacheLine);
+  }
+
+ private:
+  std::uintptr_t chunk_ = 0;
+  std::uintptr_t block_ = 0;
+  std::uint32_t slot_ = 0;  // bytes behind the block's start
+  std::uint32_t text_ = 0;
+};
+
 // Ordered by what a push needs first; line by line of the cache.
 struct alignas(kCacheLine) Group : CalendarEntry {
-  explicit Group(std::string_view group_key) : key(group_key) {}
+  explicit Group(std::string_view key) : key_(key.begin(), key.end()) {}
 
   bool alive(Deadline now) const { return deadline > now; }
 
@@ -47,13 +81,20 @@ struct alignas(kCacheLine) Group : CalendarEntry {
     return found != members.end() && found->family == family ? &*found : nullptr;
   }
 
-  // Asks for all of the group, and for its members if they are few.
-  void Prefetch() const {
-    const char* const self = reinterpret_cast<const char*>(this);
-    for (std::size_t at = 0; at < sizeof(Group); at += kCacheLine) __builtin_prefetch(self + at);
-    const char* const list = reinterpret_cast<const char*>(members.data());
-    const std::size_t size = std::min<std::size_t>(members.size() * sizeof(Member), 1024);
-    for (std::size_t at = 0; at < size; at += kCacheLine) __builtin_prefetch(list + at);
+  // Labels joined as in GroupKey.
+  std::string_view key() const { return {key_.data(), key_.size()}; }
+
+  // Notes where this push has written, which is where the next one is likely to.
+  void NoteTraces() {
+    traces_[0] = Trace(bookkeeping[kSuccess]);
+    traces_[1] = first < members.size() ? Trace(members[first]) : Trace();
+  }
+  // Asks for the group itself, and, once that has come, for what the next push is likely to touch.
+  void Prefetch() const { pgw::Prefetch(this, sizeof(Group)); }
+  void PrefetchTraces() const {
+    if (key_.size() > kKeyInside) pgw::Prefetch(key_.data(), key_.size());
+    if (first < members.size()) pgw::Prefetch(&members[first], sizeof(Member));
+    for (const Trace& trace : traces_) trace.Prefetch();
   }
 
   Deadline deadline = 0;        // the latest of all its deadlines and its last activity's
@@ -64,9 +105,14 @@ struct alignas(kCacheLine) Group : CalendarEntry {
   std::uint32_t place : 31 = 0;   // in the store's list of groups
   std::uint32_t indexed : 1 = 0;  // in the table of keys; an expired one may have been replaced
   Shape* shape = nullptr;
-  const std::string key;
-  std::string escaped_key;  // only if it differs from `key`
+  std::unique_ptr<const std::string> escaped_key;  // only if it differs from the key
+
+ private:
+  static constexpr std::size_t kKeyInside = 48;
+
+  const boost::container::small_vector<char, kKeyInside> key_;
+  std::array<Trace, 2> traces_;  // of the success time and of the first family
 };
-static_assert(sizeof(void*) < 8 || sizeof(Group) == 4 * kCacheLine);
+static_assert(sizeof(void*) < 8 || sizeof(Group) == 5 * kCacheLine);
 
 }  // namespace pgw

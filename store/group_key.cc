@@ -1,15 +1,13 @@
 #include "store/group_key.h"
 
 #include <algorithm>
-#include <map>
+#include <functional>
 
 #include "exposition/names.h"
 #include "exposition/quote.h"
 
 namespace pgw {
 namespace {
-
-constexpr char kSeparator = '\xff';
 
 Status CheckLabel(std::string_view name, std::string_view value) {
   if (name.empty() || name.starts_with("__") || !IsValidUtf8(name)) {
@@ -24,19 +22,23 @@ Status CheckLabel(std::string_view name, std::string_view value) {
 
 }  // namespace
 
-Result<GroupKey> GroupKey::Make(const std::vector<std::pair<std::string, std::string>>& labels) {
+Result<GroupKey> GroupKey::Make(std::vector<std::pair<std::string_view, std::string_view>> labels) {
+  using Pair = std::pair<std::string_view, std::string_view>;
   std::size_t size = 0;
   for (const auto& [name, value] : labels) {
     if (Status status = CheckLabel(name, value); !status) return status.error();
     size += name.size() + value.size() + 2;
   }
-  std::map<std::string_view, std::string_view> sorted;
-  for (const auto& [name, value] : labels) sorted.insert_or_assign(name, value);
+  if (!std::ranges::is_sorted(labels, {}, &Pair::first)) {
+    std::ranges::stable_sort(labels, {}, &Pair::first);
+  }
   std::string bytes;
   bytes.reserve(size);
-  for (const auto& [name, value] : sorted) {
-    if (!bytes.empty()) bytes.push_back(kSeparator);
-    bytes.append(name).push_back(kSeparator);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto& [name, value] = labels[i];
+    if (i + 1 < labels.size() && labels[i + 1].first == name) continue;  // overwritten
+    if (!bytes.empty()) bytes.push_back(kGroupKeySeparator);
+    bytes.append(name).push_back(kGroupKeySeparator);
     bytes.append(value);
   }
   return GroupKey(std::move(bytes));
@@ -45,12 +47,13 @@ Result<GroupKey> GroupKey::Make(const std::vector<std::pair<std::string, std::st
 bool IsGroupKey(std::string_view bytes) {
   std::size_t size = 0;  // of the labels joined again, with a separator behind the last
   std::string_view before;
-  for (const auto& [name, value] : SplitGroupKey(bytes)) {
-    if (name <= before || !CheckLabel(name, value)) return false;
+  bool fine = !bytes.empty();
+  VisitGroupKey(bytes, [&](std::string_view name, std::string_view value) {
+    fine = fine && name > before && CheckLabel(name, value);
     before = name;
     size += name.size() + value.size() + 2;
-  }
-  return !bytes.empty() && size == bytes.size() + 1;
+  });
+  return fine && size == bytes.size() + 1;
 }
 
 std::vector<std::pair<std::string_view, std::string_view>> GroupKey::Labels() const {
@@ -59,15 +62,9 @@ std::vector<std::pair<std::string_view, std::string_view>> GroupKey::Labels() co
 
 std::vector<std::pair<std::string_view, std::string_view>> SplitGroupKey(std::string_view bytes) {
   std::vector<std::pair<std::string_view, std::string_view>> labels;
-  const auto take = [&] {
-    const std::string_view part = bytes.substr(0, bytes.find(kSeparator));
-    bytes.remove_prefix(std::min(part.size() + 1, bytes.size()));
-    return part;
-  };
-  while (!bytes.empty()) {
-    const std::string_view name = take();
-    labels.emplace_back(name, take());
-  }
+  VisitGroupKey(bytes, [&labels](std::string_view name, std::string_view value) {
+    labels.emplace_back(name, value);
+  });
   return labels;
 }
 

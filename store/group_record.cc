@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <iterator>
 #include <utility>
 
 #include "exposition/names.h"
@@ -69,17 +70,18 @@ class GroupReader {
     if (!reader_.ok()) return "it ends too early";
     if (kind != kGroup && kind != kContinued) return "unknown kind of entry";
     if (!IsGroupKey(key_)) return "not a grouping key";
-    Group* const group = kind == kGroup ? AddGroup() : FindGroup();
+    const HashedView key(key_);
+    Group* const group = kind == kGroup ? AddGroup(key) : FindGroup(key);
     if (group == nullptr) return kind == kGroup ? "it comes twice" : "its beginning is missing";
     return ReadMembers(*group);
   }
 
-  Group* FindGroup() { return state_.FindAlive(HashedView(key_), kFreeSlot); }
+  Group* FindGroup(const HashedView& key) { return state_.FindAlive(key, kFreeSlot); }
 
-  Group* AddGroup() {
-    if (FindGroup() != nullptr) return nullptr;
+  Group* AddGroup(const HashedView& key) {
+    if (FindGroup(key) != nullptr) return nullptr;
     const GroupingLabels labels(key_);
-    Group& group = state_.AddGroup(HashedView(key_), labels);
+    Group& group = state_.AddGroup(key, labels);
     for (std::int64_t& last : group.last_push) last = reader_.Signed64();
     std::array<std::int64_t, 2> pushed{};
     for (std::int64_t& time : pushed) time = reader_.Signed64();
@@ -107,6 +109,8 @@ class GroupReader {
 
   const char* ReadMembers(Group& group) {
     const std::size_t capacity = group.members.capacity();
+    members_.clear();
+    std::ranges::move(group.members, std::back_inserter(members_));
     const char* fault = nullptr;
     for (;;) {
       const std::uint8_t flags = reader_.Byte();
@@ -114,8 +118,9 @@ class GroupReader {
       fault = reader_.ok() ? ReadMember(group, flags) : "it ends too early";
       if (fault != nullptr) break;
     }
-    group.members.shrink_to_fit();
-    std::ranges::sort(group.members, std::less<>(), &Member::family);
+    std::ranges::sort(members_, std::less<>(), &Member::family);
+    group.members = std::vector<Member>(std::make_move_iterator(members_.begin()),
+                                        std::make_move_iterator(members_.end()));
     const auto same = std::ranges::adjacent_find(group.members, {}, &Member::family);
     if (fault == nullptr && same != group.members.end()) fault = "a family comes twice";
     state_.AccountMembers(group, capacity);
@@ -151,7 +156,7 @@ class GroupReader {
     }
     if (content.deadline > group.deadline) return "a family that outlives its group";
     state_.FillMember(group, member, std::move(content), has_samples);
-    group.members.push_back(std::move(member));
+    members_.push_back(std::move(member));
     return nullptr;
   }
 
@@ -187,6 +192,7 @@ class GroupReader {
   State& state_;
   std::string_view key_;
   std::vector<Known> known_;
+  std::vector<Member> members_;  // of the group being read; here to keep its memory
 };
 
 }  // namespace
@@ -223,7 +229,7 @@ void GroupWriter::Write(const Group& group, Deadline now) {
 
 void GroupWriter::WriteHead(const Group& group, std::uint8_t kind) {
   AppendByte(kind, block_);
-  AppendCounted(group.key, block_);
+  AppendCounted(group.key(), block_);
   if (kind == kContinued) return;
   for (const std::int64_t last : group.last_push) AppendSigned64(last, block_);
   for (const Member& member : group.bookkeeping) AppendSigned64(member.pushed, block_);

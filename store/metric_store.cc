@@ -76,7 +76,7 @@ void MetricStore::Impl::ClearSuspicion(std::uint64_t suspicion) {
 
 GroupView MetricStore::Impl::View(Group& group) {
   GroupView view;
-  view.key = group.key;
+  view.key = group.key();
   const auto time = [&group](Bookkeeping which) -> std::optional<WallTime> {
     if (group.last_push[which] == 0) return std::nullopt;
     return ToWallTime(group.last_push[which]);
@@ -114,16 +114,16 @@ std::size_t MetricStore::Impl::ListGroups(Instant now, std::size_t cursor, std::
   {
     MutexLock lock(mutex_);
     const Deadline time = Advance(ToDeadline(now.boot));
-    const std::vector<Group*>& places = state_->places();
+    const GroupPool& groups = state_->groups();
     std::size_t families = 0;
-    for (; next < places.size() && out.size() - first < groups_max; ++next) {
-      Group* const group = places[next];
+    for (; next < groups.end() && out.size() - first < groups_max; ++next) {
+      Group* const group = groups.Find(next);
       if (group == nullptr || !group->alive(time)) continue;
       if (families > 0 && families + group->members.size() > 16 * groups_max) break;
       families += group->members.size();
       out.push_back(View(*group));
     }
-    if (next >= places.size()) next = 0;
+    if (next >= groups.end()) next = 0;
   }
   for (std::size_t i = first; i < out.size(); ++i) {
     std::ranges::sort(out[i].families, {}, &GroupView::FamilyEntry::name);
@@ -186,6 +186,8 @@ StoreStats MetricStore::Impl::Stats() {
 MetricStore::MetricStore(StoreOptions options)
     : impl_(std::make_unique<Impl>(std::move(options))) {}
 MetricStore::~MetricStore() = default;
+
+void MetricStore::Expect(const GroupKey& group) { impl_->Expect(group); }
 
 Status MetricStore::Push(const PushCommand& command) {
   return impl_->Push(command, Impl::Stamping::kStamps);

@@ -97,6 +97,8 @@ class MetricStore {
   // would themselves collide with another group's).
   // In unchecked mode only timestamps are refused.
   Status Push(const PushCommand& command);
+  // Says that such a push is being read. Changes nothing but when memory is fetched.
+  void Expect(const GroupKey& group);
 
   // The same in two steps, for a log that puts commands in order before they are applied: makes
   // the push ready and writes it down...

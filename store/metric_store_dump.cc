@@ -58,10 +58,12 @@ class MetricStore::Impl::Dump final : public StoreDump {
     session_ = impl_.session_;
     session_.time.boot = ToBootTime(impl_.now_);
     suspicious_ = impl_.suspicion_ != 0;
-    const std::vector<Group*>& places = impl_.state_->places();
-    impl_.dump_ = std::make_unique<DumpState>(impl_.blocks_ever_, places.size(), impl_.now_);
+    const GroupPool& groups = impl_.state_->groups();
+    impl_.dump_ = std::make_unique<DumpState>(impl_.blocks_ever_, groups.end(), impl_.now_);
     // Who gets a free place, or one that becomes free, is no part of it.
-    for (std::size_t i = 0; i < places.size(); ++i) impl_.dump_->written[i] = places[i] == nullptr;
+    for (std::size_t i = 0; i < groups.end(); ++i) {
+      impl_.dump_->written[i] = groups.Find(i) == nullptr;
+    }
   }
   ~Dump() override {
     const MutexLock lock(impl_.mutex_);
@@ -81,7 +83,7 @@ class MetricStore::Impl::Dump final : public StoreDump {
       if (seen > 0 && dump.walked.bytes() + seen * kBytesPerPlace >= bytes_max) break;
       if (dump.written[dump.cursor]) continue;
       dump.written[dump.cursor] = true;
-      dump.walked.Write(*impl_.state_->places()[dump.cursor], dump.time);
+      dump.walked.Write(*impl_.state_->groups().Find(dump.cursor), dump.time);
     }
     std::ranges::move(dump.early.Take(), std::back_inserter(blocks));
     std::ranges::move(dump.walked.Take(), std::back_inserter(blocks));
@@ -179,8 +181,9 @@ void MetricStore::Impl::BeginSession(const Session& fresh) {
 // What has expired by the old deadlines is dropped, all else gets new ones.
 void MetricStore::Impl::PassOn(const Session& fresh) {
   VoidDump();
-  const std::vector<Group*> groups = state_->places();
-  for (Group* const group : groups) {
+  const GroupPool& groups = state_->groups();
+  for (std::size_t place = 0; place < groups.end(); ++place) {
+    Group* const group = groups.Find(place);
     if (group == nullptr) continue;
     bool erased = false;
     state_->EraseExpired(

@@ -34,6 +34,7 @@ class MetricStore::Impl {
   // What a push does to the times of its group.
   enum class Stamping : unsigned char { kStamps, kLeavesTimes };
   Status Push(const PushCommand& command, Stamping stamping);
+  void Expect(const GroupKey& group);
   Result<RecordedPush> Record(const PushCommand& command);
   Status Apply(const CommandRecord& record, BootTime deadline);
   void Delete(const GroupKey& key, Instant now) {
@@ -89,7 +90,7 @@ class MetricStore::Impl {
 
   ExpiryProgress EraseLocked(BootTime now, std::size_t families_max,
                              std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
-  void Anticipate(const HashedView& key) PGW_EXCLUDES(mutex_);
+  void Anticipate(std::uint64_t hash) PGW_EXCLUDES(mutex_);
   // True if enough has been freed to tell the waker.
   bool DeleteLocked(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
   void Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
@@ -103,7 +104,7 @@ class MetricStore::Impl {
   static Error TwinError(const GroupingLabels& labels, WallTime last_success);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
   template <typename Ask>
-  void PrefetchSlots(const Group& group, const Ask& ask) PGW_REQUIRES(mutex_);
+  void PrefetchTargets(const Group& group, const Ask& ask) PGW_REQUIRES(mutex_);
   void Check(const Entering& push, Verdict& verdict) PGW_REQUIRES(mutex_);
   void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
   void SuspectBookkeeping() PGW_REQUIRES(mutex_);

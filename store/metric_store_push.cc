@@ -18,9 +18,9 @@ Error TimestampError() { return InvalidArgument("pushed metrics must not have ti
 
 Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   thread_local PreparedPush prepared;
-  const HashedView key(command.group->bytes());
-  Anticipate(key);
-  const GroupingLabels labels(command.group->bytes());
+  const HashedView key(command.group->hash(), command.group->bytes());
+  Anticipate(key.hash);
+  const GroupingLabels labels(key.text);
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
     status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
@@ -53,8 +53,9 @@ Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
 
 Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
   thread_local PreparedPush prepared;
-  const HashedView key(command.group->bytes());
-  const GroupingLabels labels(command.group->bytes());
+  const HashedView key(command.group->hash(), command.group->bytes());
+  Anticipate(key.hash);
+  const GroupingLabels labels(key.text);
   if (Status status = prepared.Prepare(labels, *command.families, own_); !status) {
     prepared.Trim();
     return status.error();
@@ -116,15 +117,16 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
   return refused ? Status() : status;
 }
 
-// With many groups all that a push touches is cold. What can be known of it is asked for before the
-// push is prepared, so that it has come when the store is locked to write.
-void MetricStore::Impl::Anticipate(const HashedView& key) {
+// With many groups all that a push touches is cold. So it is asked for in steps, with other work in
+// between, and has come when the store is locked to write.
+void MetricStore::Impl::Expect(const GroupKey& group) {
   MutexLock lock(mutex_);
-  const Group* const group = state_->FindAlive(key, now_);
-  if (group == nullptr) return;
-  group->Prefetch();
-  const Member& member = group->bookkeeping[kSuccess];
-  member.chunk->block->PrefetchSlot(member.slot);
+  if (const Group* const likely = state_->Guess(group.hash())) likely->Prefetch();
+}
+
+void MetricStore::Impl::Anticipate(std::uint64_t hash) {
+  MutexLock lock(mutex_);
+  if (const Group* const likely = state_->Guess(hash)) likely->PrefetchTraces();
 }
 
 // Creating the group would break every scrape: its bookkeeping samples exist already.
@@ -147,7 +149,7 @@ MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
   Resolve(verdict.group, push.prepared);
   // Together rather than in turn.
   if (verdict.group != nullptr) {
-    PrefetchSlots(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchSlot(m.slot); });
+    PrefetchTargets(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchSlot(m.slot); });
   }
   Check(push, verdict);
   return verdict;
@@ -161,7 +163,7 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
     SuspectBookkeeping();
   }
   if (verdict.group != nullptr && !refused) {
-    PrefetchSlots(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchText(m.slot); });
+    PrefetchTargets(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchText(m.slot); });
   }
   Group& group = FindOrAddGroup(verdict.group, push);
   if (refused || (push.checked && !verdict.errors.empty())) {
@@ -207,9 +209,8 @@ void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
 
 // Calls `ask` for where the push will write, the first few places of it.
 template <typename Ask>
-void MetricStore::Impl::PrefetchSlots(const Group& group, const Ask& ask) {
+void MetricStore::Impl::PrefetchTargets(const Group& group, const Ask& ask) {
   constexpr std::size_t kTargetsMax = 4;
-  ask(group.bookkeeping[kSuccess]);
   for (std::size_t i = 0; i < std::min(targets_.size(), kTargetsMax); ++i) {
     if (targets_[i].member != kNoIndex) ask(group.members[targets_[i].member]);
   }
@@ -268,7 +269,7 @@ void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping wh
   }
   member.pushed = ToNanoseconds(push.received);
   std::int64_t& last = group.last_push[which];
-  const bool restamped = member.family != nullptr && group.escaped_key.empty();
+  const bool restamped = member.family != nullptr && group.escaped_key == nullptr;
   WriteBookkeeping(group, labels, which,
                    restamped ? Restamped(ChunkList::Text(member.slot_ref()), last)
                              : BookkeepingLine(labels, which, BookkeepingValue(last)));
@@ -320,6 +321,7 @@ void MetricStore::Impl::Apply(Group& group, const Entering& push) {
   }
   state_->AccountMembers(group, capacity);
   LinkFollowers(group);
+  group.NoteTraces();
   if (push.deadline != ToDeadline(kNever)) {
     state_->calendar().File(group, push.deadline);  // if that is nearer
   }

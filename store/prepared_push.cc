@@ -87,10 +87,10 @@ void AppendExposedLabels(std::span<const Label> labels, std::string& out) {
 }
 
 GroupingLabels::GroupingLabels(std::string_view key) {
-  for (const auto& [name, value] : SplitGroupKey(key)) {
+  VisitGroupKey(key, [this](std::string_view name, std::string_view value) {
     labels_.push_back({name, value});
     needs_escaping_ = needs_escaping_ || NeedsEscaping(name);
-  }
+  });
   with_instance_ = labels_;
   const auto at = std::ranges::lower_bound(with_instance_, kEmptyInstance, NameLess);
   if (at == with_instance_.end() || at->name != kEmptyInstance.name) {
@@ -268,7 +268,7 @@ void PreparedPush::Sanitize(const GroupingLabels& grouping, Metric& metric) {
     std::sort(labels.begin() + static_cast<std::ptrdiff_t>(first),
               labels.begin() + static_cast<std::ptrdiff_t>(last), std::less<>());
   }
-  const std::vector<Label>& forced = has_instance ? grouping.labels() : grouping.with_instance();
+  const std::span<const Label> forced = has_instance ? grouping.labels() : grouping.with_instance();
   const std::size_t start = labels.size();
   labels.resize(start + (last - first) + forced.size());
   Label* out = labels.data() + start;

@@ -2,6 +2,7 @@
 // the own metrics, rendered. Knows exposition, store/group_key.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -49,14 +50,16 @@ class GroupingLabels {
  public:
   explicit GroupingLabels(std::string_view key);
 
-  const std::vector<Label>& labels() const { return labels_; }  // sorted by name
+  std::span<const Label> labels() const { return {labels_}; }  // sorted by name
   // The same and, if there is none, instance="": what a sample without one gets.
-  const std::vector<Label>& with_instance() const { return with_instance_; }
+  std::span<const Label> with_instance() const { return {with_instance_}; }
   bool needs_escaping() const { return needs_escaping_; }
 
  private:
-  std::vector<Label> labels_;
-  std::vector<Label> with_instance_;
+  using Labels = boost::container::small_vector<Label, 6>;
+
+  Labels labels_;
+  Labels with_instance_;
   bool needs_escaping_ = false;
 };
 

@@ -13,7 +13,7 @@ namespace {
 constexpr Deadline kNeverExpires = std::numeric_limits<Deadline>::max();
 
 // The labels in the default escaping, sorted by exposed name.
-std::vector<std::pair<std::string, std::string_view>> Exposed(const std::vector<Label>& labels) {
+std::vector<std::pair<std::string, std::string_view>> Exposed(std::span<const Label> labels) {
   std::vector<std::pair<std::string, std::string_view>> exposed;
   exposed.reserve(labels.size());
   for (const Label& label : labels) {
@@ -35,8 +35,8 @@ std::string JoinKey(const Pairs& pairs) {
 }
 
 std::size_t GroupFootprint(const Group& group) {
-  return sizeof(Group) + group.key.capacity() + group.escaped_key.capacity() + sizeof(HashedView) +
-         2 * sizeof(Group*);
+  return sizeof(Group) + group.key().size() + 2 * sizeof(Group*) +
+         (group.escaped_key ? group.escaped_key->capacity() : 0);
 }
 
 std::size_t FamilyFootprint(const StoredFamily& family) {
@@ -58,24 +58,34 @@ State::State() {
 }
 
 State::~State() {
-  for (const Group* const group : places_) delete group;
   for (const auto& [name, family] : families_) delete family;
 }
 
 Group* State::FindAlive(const HashedView& key, Deadline now) {
-  const auto found = groups_.find(key);
-  return found != groups_.end() && found->second->alive(now) ? found->second : nullptr;
+  Group* const group = Find(key);
+  return group != nullptr && group->alive(now) ? group : nullptr;
+}
+
+Group* State::Find(const HashedView& key) const {
+  const std::uint32_t place = groups_.Find(
+      key.hash, [this, &key](std::uint32_t at) { return pool_.At(at)->key() == key.text; });
+  return place != HashIndex::kNone ? pool_.At(place) : nullptr;
+}
+
+Group* State::Guess(std::uint64_t hash) const {
+  const std::uint32_t place = groups_.Find(hash, [](std::uint32_t) { return true; });
+  return place != HashIndex::kNone ? pool_.At(place) : nullptr;
 }
 
 Group* State::FindByExposedKey(std::string_view key, Deadline now, std::string_view except) {
   if (key != except) {
     Group* const group = FindAlive(HashedView(key), now);
-    if (group != nullptr && group->escaped_key.empty()) return group;
+    if (group != nullptr && group->escaped_key == nullptr) return group;
   }
   if (groups_by_exposed_.empty()) return nullptr;
   const auto [first, last] = groups_by_exposed_.equal_range(std::string(key));
   for (auto it = first; it != last; ++it) {
-    if (it->second->alive(now) && it->second->key != except) return it->second;
+    if (it->second->alive(now) && it->second->key() != except) return it->second;
   }
   return nullptr;
 }
@@ -118,21 +128,14 @@ void State::ReleaseShape(Shape* shape) {
 }
 
 Group& State::AddGroup(const HashedView& key, const GroupingLabels& labels) {
-  if (const auto old = groups_.find(key); old != groups_.end()) Unindex(*old->second);
-  auto owned = std::make_unique<Group>(key.text);
-  if (labels.needs_escaping()) owned->escaped_key = JoinKey(Exposed(labels.labels()));
-  owned->shape = InternShape(labels);
-  if (free_places_.empty()) {
-    owned->place = static_cast<std::uint32_t>(places_.size());
-    places_.push_back(nullptr);
-  } else {
-    owned->place = free_places_.back();
-    free_places_.pop_back();
+  if (Group* const old = Find(key)) Unindex(*old);
+  Group& group = pool_.Add(key.text);
+  if (labels.needs_escaping()) {
+    group.escaped_key = std::make_unique<const std::string>(JoinKey(Exposed(labels.labels())));
   }
-  Group& group = *owned;
-  places_[group.place] = owned.release();
-  groups_.emplace(HashedView(key.hash, group.key), &group);
-  if (!group.escaped_key.empty()) groups_by_exposed_.emplace(group.escaped_key, &group);
+  group.shape = InternShape(labels);
+  groups_.Insert(key.hash, group.place);
+  if (group.escaped_key) groups_by_exposed_.emplace(*group.escaped_key, &group);
   group.indexed = 1;
   ++group_count_;
   footprint_ += GroupFootprint(group);
@@ -142,9 +145,9 @@ Group& State::AddGroup(const HashedView& key, const GroupingLabels& labels) {
 void State::Unindex(Group& group) {
   if (group.indexed == 0) return;
   group.indexed = 0;
-  groups_.erase(HashedView(group.key));
-  if (group.escaped_key.empty()) return;
-  const auto [first, last] = groups_by_exposed_.equal_range(group.escaped_key);
+  groups_.Erase(KeyedHash(group.key()), group.place);
+  if (group.escaped_key == nullptr) return;
+  const auto [first, last] = groups_by_exposed_.equal_range(*group.escaped_key);
   const auto found = std::find_if(first, last, [&](const auto& e) { return e.second == &group; });
   assert(found != last);
   groups_by_exposed_.erase(found);
@@ -155,10 +158,8 @@ void State::FreeGroup(Group& group) {
   calendar_.Remove(group);
   ReleaseShape(group.shape);
   footprint_ -= GroupFootprint(group) + group.members.capacity() * sizeof(Member);
-  places_[group.place] = nullptr;
-  free_places_.push_back(group.place);
+  pool_.Remove(group);
   --group_count_;
-  delete &group;
 }
 
 void State::RemoveGroup(Group& group) {
@@ -251,8 +252,8 @@ void State::EmptyMember(Group& group, Member& member, Deadline now) {
 
 std::size_t State::member_count() const {
   std::size_t members = 0;
-  for (const Group* const group : places_) {
-    if (group != nullptr) members += group->members.size();
+  for (std::size_t place = 0; place < pool_.end(); ++place) {
+    if (const Group* const group = pool_.Find(place)) members += group->members.size();
   }
   return members;
 }

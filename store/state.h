@@ -14,8 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "exposition/hash_index.h"
 #include "store/expiry_calendar.h"
-#include "store/group.h"
+#include "store/group_pool.h"
 #include "store/hashed_view.h"
 #include "store/prepared_push.h"
 #include "store/stored_family.h"
@@ -31,6 +32,10 @@ class State {
   State& operator=(const State&) = delete;
 
   // ---- Groups.
+
+  // The group that a key of that hash has in all likelihood, if there is one; looks at nothing of
+  // it.
+  Group* Guess(std::uint64_t hash) const;
 
   // The group of that key if it is alive.
   Group* FindAlive(const HashedView& key, Deadline now);
@@ -57,7 +62,7 @@ class State {
   // Files the group for its next expiry.
   void Schedule(Group& group);
 
-  const std::vector<Group*>& places() const { return places_; }
+  const GroupPool& groups() const { return pool_; }
   std::size_t group_count() const { return group_count_; }
 
   // ---- Families.
@@ -95,17 +100,17 @@ class State {
  private:
   Shape* InternShape(const GroupingLabels& labels);
   void ReleaseShape(Shape* shape);
+  Group* Find(const HashedView& key) const;
   void Unindex(Group& group);
   void FreeGroup(Group& group);
   void EraseFamilyIfUnused(StoredFamily& family);
   Group* FindByExposedKey(std::string_view key, Deadline now, std::string_view except);
 
   std::size_t footprint_ = 0;  // bytes; first member: families refer to it until they are gone
-  boost::unordered_flat_map<HashedView, Group*, HashedViewHash> groups_;
+  GroupPool pool_;
+  HashIndex groups_;  // in pool_, by key
   // Only groups with names that need escaping, by their key in the default escaping.
   std::unordered_multimap<std::string, Group*> groups_by_exposed_;
-  std::vector<Group*> places_;  // with gaps; a group keeps its place for life
-  std::vector<std::uint32_t> free_places_;
   std::size_t group_count_ = 0;
   std::map<std::string, Shape, std::less<>> shapes_;  // by their names, joined with FF
   ExpiryCalendar calendar_;

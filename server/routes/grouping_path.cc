@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <list>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -12,7 +14,13 @@ namespace {
 
 constexpr std::string_view kBase64Suffix = "@base64";
 
-using Labels = std::vector<std::pair<std::string, std::string>>;
+using Pair = std::pair<std::string_view, std::string_view>;
+using Labels = std::vector<Pair>;
+using Storage = std::list<std::string>;  // what is not as it was sent
+
+std::string_view Keep(std::string text, Storage& storage) {
+  return storage.emplace_back(std::move(text));
+}
 
 // 0-63, or 255.
 unsigned char Base64Digit(char c) {
@@ -34,29 +42,31 @@ std::string_view NextComponent(std::string_view& rest) {
   return component;
 }
 
-// One name and value as sent, or why not.
-Result<std::pair<std::string, std::string>> ParsePair(std::string_view name, std::string_view value,
-                                                      NameValidation validation) {
+// One name and value, decoded, or why not.
+Result<Pair> ParsePair(std::string_view name, std::string_view value, NameValidation validation,
+                       Storage& storage) {
   const bool base64 = name.ends_with(kBase64Suffix);
   const std::string_view trimmed =
       base64 ? name.substr(0, name.size() - kBase64Suffix.size()) : name;
-  std::string decoded_name =
-      validation == NameValidation::kUtf8 ? UnescapeValuesName(trimmed) : std::string(trimmed);
+  std::string_view decoded_name = trimmed;
+  if (validation == NameValidation::kUtf8 && trimmed.starts_with("U__")) {
+    decoded_name = Keep(UnescapeValuesName(trimmed), storage);
+  }
   // The decoded name is looked at too: U______x is __x.
   const bool reserved = trimmed.starts_with("__") || decoded_name.starts_with("__");
   if (reserved || !IsValidLabelName(decoded_name, validation)) {
     return InvalidArgument("improper label name " + GoQuote(trimmed));
   }
-  if (!base64) return std::pair(std::move(decoded_name), std::string(value));
+  if (!base64) return Pair(decoded_name, value);
   Base64Text text = DecodeBase64(value);
   if (text.error) {
     return InvalidArgument("invalid base64 encoding for label " + std::string(trimmed) + "=" +
                            GoQuote(value) + ": " + *text.error);
   }
-  return std::pair(std::move(decoded_name), std::move(text.decoded));
+  return Pair(decoded_name, Keep(std::move(text.decoded), storage));
 }
 
-Result<Labels> ParseLabels(std::string_view labels, NameValidation validation) {
+Result<Labels> ParseLabels(std::string_view labels, NameValidation validation, Storage& storage) {
   Labels result;
   if (labels.size() <= 1) return result;
   std::string_view rest = labels.substr(1);
@@ -68,9 +78,9 @@ Result<Labels> ParseLabels(std::string_view labels, NameValidation validation) {
   for (auto left = components; left > 0; left -= 2) {
     const std::string_view name = NextComponent(rest);
     const std::string_view value = NextComponent(rest);
-    Result<std::pair<std::string, std::string>> pair = ParsePair(name, value, validation);
+    const Result<Pair> pair = ParsePair(name, value, validation, storage);
     if (!pair) return pair.error();
-    result.push_back(std::move(*pair));
+    result.push_back(*pair);
   }
   return result;
 }
@@ -111,7 +121,8 @@ std::variant<GroupKey, GroupingFailure> ParseGroupingPath(std::string_view job, 
                                                           std::string_view labels,
                                                           NameValidation validation) {
   using Part = GroupingFailure::Part;
-  std::string job_name(job);
+  Storage storage;
+  std::string_view job_name = job;
   if (job_is_base64) {
     Base64Text text = DecodeBase64(job);
     if (text.error) {
@@ -119,14 +130,14 @@ std::variant<GroupKey, GroupingFailure> ParseGroupingPath(std::string_view job, 
       message.append(*text.error);
       return GroupingFailure{Part::kJobEncoding, std::move(message), *text.error, text.decoded};
     }
-    job_name = std::move(text.decoded);
+    job_name = Keep(std::move(text.decoded), storage);
   }
-  Result<Labels> pairs = ParseLabels(labels, validation);
+  Result<Labels> pairs = ParseLabels(labels, validation, storage);
   if (!pairs) return BadLabels(pairs.error());
   if (job_name.empty()) return GroupingFailure{Part::kJobMissing, "job name is required", {}, {}};
   // Last, so that it wins over a pair named job.
-  pairs->emplace_back("job", std::move(job_name));
-  Result<GroupKey> key = GroupKey::Make(*pairs);
+  pairs->emplace_back("job", job_name);
+  Result<GroupKey> key = GroupKey::Make(std::move(*pairs));
   if (!key) return BadLabels(key.error());
   return std::move(*key);
 }

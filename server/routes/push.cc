@@ -65,6 +65,7 @@ Response Gateway::RefuseBody(const Request& request, const Error& error) {
 }
 
 Response Gateway::PushBody(const Request& request, const GroupKey& group) {
+  store_.Expect(group);
   std::string_view body = request.body;
   DecodedBody decoded;
   const BodyEncoding encoding = EncodingOf(request.Find("Content-Encoding"));

@@ -94,10 +94,7 @@ class Importer {
   // Only notes where everything stands: a damage may still come.
   void Collect(const GobGroup& from) {
     ++groups_seen_;
-    std::vector<std::pair<std::string, std::string>> labels;
-    labels.reserve(from.labels.size());
-    for (const auto& [name, value] : from.labels) labels.emplace_back(name, value);
-    Result<GroupKey> key = GroupKey::Make(labels);
+    Result<GroupKey> key = GroupKey::Make({from.labels.begin(), from.labels.end()});
     if (!key || key->bytes().empty()) {
       ++report_.dropped;
       report_.Note("group number " + std::to_string(groups_seen_) +

@@ -18,7 +18,7 @@ void Check(bool holds) {
 
 void CheckKey(const pgw::GroupKey& key) {
   bool has_job = false;
-  std::vector<std::pair<std::string, std::string>> copy;
+  std::vector<std::pair<std::string_view, std::string_view>> copy;
   for (const auto& [name, value] : key.Labels()) {
     Check(pgw::IsValidUtf8(name) && pgw::IsValidUtf8(value));
     Check(!name.empty() && !name.starts_with("__"));
@@ -48,7 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     return 0;
   }
-  const auto routed = kRouter.Route("PUT", target);
+  std::string storage;
+  const auto routed = kRouter.Route("PUT", target, storage);
   const auto* const match = std::get_if<pgw::RouteMatch>(&routed);
   if (match == nullptr || match->id != pgw::RouteId::kPush) return 0;
   const auto validation = utf8 ? pgw::NameValidation::kUtf8 : pgw::NameValidation::kLegacy;

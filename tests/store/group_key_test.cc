@@ -13,10 +13,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Pair;
-using Labels = std::vector<std::pair<std::string, std::string>>;
+using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
 
 GroupKey MustMake(Labels labels) {
-  Result<GroupKey> key = GroupKey::Make(labels);
+  Result<GroupKey> key = GroupKey::Make(std::move(labels));
   EXPECT_TRUE(key) << key.error().message;
   return *key;
 }

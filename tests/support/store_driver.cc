@@ -12,7 +12,7 @@ Instant At(std::int64_t milliseconds) {
 
 Status StoreDriver::Push(const LabelList& group, PushMode mode, FamilySet& set,
                          std::int64_t now_ms) {
-  const Result<GroupKey> key = GroupKey::Make(group);
+  const Result<GroupKey> key = GroupKey::Make({group.begin(), group.end()});
   if (!key) return key.error();
   PushCommand command;
   command.group = &*key;
@@ -43,7 +43,7 @@ Status StoreDriver::PostMessages(const LabelList& group, std::string_view body,
 }
 
 void StoreDriver::Delete(const LabelList& group, std::int64_t now_ms) {
-  const Result<GroupKey> key = GroupKey::Make(group);
+  const Result<GroupKey> key = GroupKey::Make({group.begin(), group.end()});
   if (key) store_.Delete(*key, At(now_ms));
 }
 

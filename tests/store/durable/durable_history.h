@@ -169,7 +169,7 @@ class DurableHistory {
   Command MakeCommand(MetricStore& store, const Deed& deed) {
     Command command;
     command.received = deed.time.boot;
-    const Result<GroupKey> key = GroupKey::Make(deed.group);
+    const Result<GroupKey> key = GroupKey::Make({deed.group.begin(), deed.group.end()});
     if (deed.kind == Kind::kWipe) {
       AppendWipeRecord(deed.time, command.record);
     } else if (deed.kind == Kind::kDelete) {
@@ -199,7 +199,7 @@ class DurableHistory {
   }
 
   Status Do(MetricStore& plain, const Deed& deed) {
-    const Result<GroupKey> key = GroupKey::Make(deed.group);
+    const Result<GroupKey> key = GroupKey::Make({deed.group.begin(), deed.group.end()});
     if (deed.kind == Kind::kWipe) {
       plain.Wipe(deed.time);
     } else if (deed.kind == Kind::kDelete) {

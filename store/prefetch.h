@@ -1,0 +1,28 @@
+// Asking for memory before it is needed. Knows nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pgw {
+
+inline constexpr std::size_t kCacheLine = 64;
+
+// The line at that address, which need not be there any more. The empty statement keeps GCC from
+// taking a function that does nothing else for one that does nothing, and dropping its calls.
+inline void PrefetchLine(std::uintptr_t address) {
+  __builtin_prefetch(reinterpret_cast<const void*>(address));
+  __asm__ volatile("" : : "r"(address));
+}
+
+// All lines of `size` bytes.
+inline void Prefetch(std::uintptr_t from, std::size_t size) {
+  if (size == 0) return;
+  for (std::size_t at = 0; at < size; at += kCacheLine) PrefetchLine(from + at);
+  PrefetchLine(from + size - 1);
+}
+inline void Prefetch(const void* from, std::size_t size) {
+  Prefetch(reinterpret_cast<std::uintptr_t>(from), size);
+}
+
+}  // namespace pgw
