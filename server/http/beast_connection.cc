@@ -357,8 +357,8 @@ bool Connection::Begin(RequestParser& parser, std::string_view head, std::string
   Engine& engine = thread_.engine();
   Request request = MakeRequest(parser, traits);
   request.head_received = request.received = engine.clock.Now();
-  if (auto early = EarlyAnswer(request, traits)) {
-    return AnswerEarly(std::move(*early), traits, parser, head, in);
+  if (auto answer = OwnAnswer(traits)) {
+    return AnswerEarly(std::move(*answer), traits, parser, head, in);
   }
   if (!request.has_body) {
     return AnswerOrAwait(CallOnRequest(request), parser.line(), traits.keep_alive);
@@ -368,6 +368,9 @@ bool Connection::Begin(RequestParser& parser, std::string_view head, std::string
     request.body = in.substr(0, static_cast<std::size_t>(*traits.content_length));
     in.remove_prefix(request.body.size());
     return AnswerOrAwait(CallOnRequest(request), parser.line(), traits.keep_alive);
+  }
+  if (auto early = CallOnHeader(request)) {
+    return AnswerEarly(std::move(*early), traits, parser, head, in);
   }
   Request& kept = KeepRequest(parser, head).request;
   kept.head_received = kept.received = request.received;

@@ -119,7 +119,9 @@ class Connection final : public Recipient {
   // Handling.
   std::uint64_t BodyBytesMax() const;
   Response TooLarge() const;
-  std::optional<Response> EarlyAnswer(const Request& request, const RequestTraits& traits);
+  // To what needs no handler, or no body of such a size.
+  std::optional<Response> OwnAnswer(const RequestTraits& traits) const;
+  std::optional<Response> CallOnHeader(const Request& request);
   bool AnswerEarly(Response response, const RequestTraits& traits, RequestParser& parser,
                    std::string_view head, std::string_view& in);
   bool KeepsUnread(const Response& response, const RequestTraits& traits) const;

@@ -52,10 +52,17 @@ Response Connection::CallOnRequest(const Request& request) {
   }
 }
 
+std::optional<Response> Connection::CallOnHeader(const Request& request) {
+  try {
+    return thread_.engine().handler.OnHeader(request);
+  } catch (...) {
+    return HandlerFailed();
+  }
+}
+
 // ---- Before the body ----
 
-std::optional<Response> Connection::EarlyAnswer(const Request& request,
-                                                const RequestTraits& traits) {
+std::optional<Response> Connection::OwnAnswer(const RequestTraits& traits) const {
   Response response;
   response.close = true;
   switch (traits.built_in) {
@@ -76,11 +83,7 @@ std::optional<Response> Connection::EarlyAnswer(const Request& request,
   }
   const std::uint64_t bytes_max = BodyBytesMax();
   if (bytes_max != 0 && traits.content_length.value_or(0) > bytes_max) return TooLarge();
-  try {
-    return thread_.engine().handler.OnHeader(request);
-  } catch (...) {
-    return HandlerFailed();
-  }
+  return std::nullopt;
 }
 
 // The request was answered without its body: skip that if it is short, or else close.

@@ -15,12 +15,13 @@ class Handler {
  public:
   virtual ~Handler() = default;
 
-  // Called when the header block is complete and before any of the body is read. A response
-  // answers the request without its body (routing errors, early checks); nullopt asks for the
-  // body, which is when a client that sent `Expect: 100-continue` gets its interim answer.
+  // Called when the header block is complete and the body is not. A response answers the request
+  // without its body (routing errors, early checks); nullopt asks for the body, which is when a
+  // client that sent `Expect: 100-continue` gets its interim answer. Not called for what is
+  // complete at once: OnRequest must judge the same things for itself.
   virtual std::optional<Response> OnHeader(const Request& request) = 0;
 
-  // Called when the body is complete, for requests that OnHeader let through. May take
+  // Called when the request is complete, for those that OnHeader has let through. May take
   // milliseconds for a large body: the engine calls it off its I/O threads then.
   virtual Response OnRequest(const Request& request) = 0;
 };

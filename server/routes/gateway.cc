@@ -21,38 +21,40 @@ Gateway::Gateway(MetricStore& store, CommandLog& commands, OwnMetrics& own_metri
 std::optional<Response> Gateway::OnHeader(const Request& request) {
   if (auto redirect = router_.CleaningRedirect(request.method, request.target)) return redirect;
   // Upstream looks at the gzip header of any request before it routes it.
-  const bool gzip = EncodingOf(request.Find("Content-Encoding")) == BodyEncoding::kGzip;
-  if (gzip && !router_.IsApi(request.target)) {
-    if (request.has_body) return std::nullopt;
-    return Response::PlainError(400, *GzipHeaderError({}));
-  }
-  return AnswerWithoutBody(request);
-}
-
-Response Gateway::OnRequest(const Request& request) {
-  const bool gzip = EncodingOf(request.Find("Content-Encoding")) == BodyEncoding::kGzip;
-  if (gzip && !router_.IsApi(request.target)) {
-    if (auto error = GzipHeaderError(request.body)) return Response::PlainError(400, *error);
-  }
-  auto routed = router_.Route(request.method, request.target);
-  if (auto* const answer = std::get_if<Response>(&routed)) return std::move(*answer);
-  const auto& match = std::get<RouteMatch>(routed);
-  if (match.id != RouteId::kPush) return Dispatch(request, match);
-  auto group = GroupOf(match);
-  if (auto* const key = std::get_if<GroupKey>(&group)) return PushBody(request, *key);
-  Response refusal = std::move(std::get<Response>(group));
-  CountPush(FactsOf(request), refusal.status);
-  return refusal;
-}
-
-std::optional<Response> Gateway::AnswerWithoutBody(const Request& request) {
-  auto routed = router_.Route(request.method, request.target);
+  if (IsGzipped(request)) return std::nullopt;
+  std::string storage;
+  auto routed = router_.Route(request.method, request.target, storage);
   if (auto* const answer = std::get_if<Response>(&routed)) return std::move(*answer);
   const auto& match = std::get<RouteMatch>(routed);
   if (match.id != RouteId::kPush) return Dispatch(request, match);
   auto group = GroupOf(match);
   if (std::holds_alternative<GroupKey>(group)) return std::nullopt;
-  Response refusal = std::move(std::get<Response>(group));
+  return RefuseGroup(request, std::move(std::get<Response>(group)));
+}
+
+Response Gateway::OnRequest(const Request& request) {
+  if (auto redirect = router_.CleaningRedirect(request.method, request.target)) {
+    return std::move(*redirect);
+  }
+  if (IsGzipped(request)) {
+    if (auto error = GzipHeaderError(request.body)) return Response::PlainError(400, *error);
+  }
+  std::string storage;
+  auto routed = router_.Route(request.method, request.target, storage);
+  if (auto* const answer = std::get_if<Response>(&routed)) return std::move(*answer);
+  const auto& match = std::get<RouteMatch>(routed);
+  if (match.id != RouteId::kPush) return Dispatch(request, match);
+  auto group = GroupOf(match);
+  if (auto* const key = std::get_if<GroupKey>(&group)) return PushBody(request, *key);
+  return RefuseGroup(request, std::move(std::get<Response>(group)));
+}
+
+bool Gateway::IsGzipped(const Request& request) const {
+  return EncodingOf(request.Find("Content-Encoding")) == BodyEncoding::kGzip &&
+         !router_.IsApi(request.target);
+}
+
+Response Gateway::RefuseGroup(const Request& request, Response refusal) {
   CountPush(FactsOf(request), refusal.status);
   return refusal;
 }
@@ -107,8 +109,8 @@ std::variant<GroupKey, Response> Gateway::GroupOf(const RouteMatch& match) {
           {{"job", std::string_view(failure.job)}, {"err", std::string_view(failure.reason)}});
       break;
     case GroupingFailure::Part::kLabels:
-      log_.Debug("failed to parse URL", {{"url", std::string_view(match.rest)},
-                                         {"err", std::string_view(failure.reason)}});
+      log_.Debug("failed to parse URL",
+                 {{"url", match.rest}, {"err", std::string_view(failure.reason)}});
       break;
     case GroupingFailure::Part::kJobMissing:
       log_.Debug("job name is required");

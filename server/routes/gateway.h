@@ -58,8 +58,8 @@ class Gateway final : public http::Handler {
   http::Response OnRequest(const http::Request& request) override;
 
  private:
-  // Routing, and all answers that need no body. Nullopt: a push that is fine so far.
-  std::optional<http::Response> AnswerWithoutBody(const http::Request& request);
+  // By its header, and not under the API, where bodies are never decompressed.
+  bool IsGzipped(const http::Request& request) const;
   http::Response Dispatch(const http::Request& request, const RouteMatch& match);
 
   // The group that a push or delete names, or the refusal.
@@ -71,6 +71,7 @@ class Gateway final : public http::Handler {
     BootTime begin{};
     std::string source;  // of a request that is gone
   };
+  http::Response RefuseGroup(const http::Request& request, http::Response refusal);
   http::Response PushBody(const http::Request& request, const GroupKey& group);
   http::Response AnswerPush(const PushFacts& push, std::string_view source, const Status& status);
   // `answer(status)` makes the response, now or later.

@@ -102,6 +102,15 @@ bool StartsWithIgnoringCase(std::string_view text, std::string_view prefix) {
          std::ranges::equal(text.substr(0, prefix.size()), prefix, {}, LowerAscii, LowerAscii);
 }
 
+// Whether nothing in it looks as if CleanPath() would change it; says no to a few that are clean.
+bool IsPlainlyClean(std::string_view path) {
+  if (!path.starts_with('/')) return false;
+  for (std::size_t at = 0; at != std::string_view::npos; at = path.find('/', at + 1)) {
+    if (at + 1 < path.size() && (path[at + 1] == '/' || path[at + 1] == '.')) return false;
+  }
+  return true;
+}
+
 // The same path with its final slash removed, or with one added.
 std::string WithSlashToggled(std::string_view path) {
   if (path.ends_with('/')) return std::string(path.substr(0, path.size() - 1));
@@ -190,8 +199,9 @@ std::optional<Response> Router::CleaningRedirect(std::string_view method,
                                                  std::string_view target) const {
   if (method == "CONNECT") return std::nullopt;
   const Target parts = Split(target);
-  std::string clean = CleanPath(parts.path);
   const std::string_view api(api_root_.data(), api_root_.size() - 1);
+  if (IsPlainlyClean(parts.path) && parts.path != api) return std::nullopt;
+  std::string clean = CleanPath(parts.path);
   if (clean == api) clean = api_root_;
   if (clean == parts.path) return std::nullopt;
   // 307 keeps the method and the body; 301 would turn a push into a GET.
@@ -267,15 +277,16 @@ std::string Router::AllowedMethods(const std::vector<Entry>& table, std::string_
   return joined;
 }
 
-std::variant<RouteMatch, Response> Router::Route(std::string_view method,
-                                                 std::string_view target) const {
+std::variant<RouteMatch, Response> Router::Route(std::string_view method, std::string_view target,
+                                                 std::string& storage) const {
   const Target parts = Split(target);
-  const std::string path = DecodePath(parts.path);
+  std::string_view path = parts.path;
+  if (path.find('%') != std::string_view::npos) path = storage = DecodePath(path);
   const std::vector<Entry>& table = path.starts_with(api_root_) ? api_ : main_;
   for (const Entry& entry : table) {
     if (entry.method != method || !Matches(entry, path)) continue;
     RouteMatch match{.id = entry.id, .job = {}, .job_is_base64 = entry.base64, .rest = {}};
-    const std::string_view rest = std::string_view(path).substr(entry.literal.size());
+    const std::string_view rest = path.substr(entry.literal.size());
     if (entry.shape == Shape::kJob) {
       const std::size_t slash = std::min(rest.find('/'), rest.size());
       match.job = rest.substr(0, slash);

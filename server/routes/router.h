@@ -32,11 +32,12 @@ enum class RouteId : unsigned char {
   kWipe,
 };
 
+// Views into the target, or into what was decoded of it.
 struct RouteMatch {
   RouteId id = RouteId::kStatusPage;
-  std::string job;             // kPush, kDelete: the decoded segment behind /job/
+  std::string_view job;        // kPush, kDelete: the decoded segment behind /job/
   bool job_is_base64 = false;  // it stood behind /job@base64/
-  std::string rest;            // what follows: labels with their leading slash, or a file's path
+  std::string_view rest;       // what follows: labels with their leading slash, or a file's path
 };
 
 struct RouterOptions {
@@ -57,9 +58,10 @@ class Router {
   // True for what lies under the API, where bodies are never decompressed.
   bool IsApi(std::string_view target) const;
 
-  // Stages b and c.
-  std::variant<RouteMatch, http::Response> Route(std::string_view method,
-                                                 std::string_view target) const;
+  // Stages b and c. `storage` keeps a path that is not as it was sent; it must live as long as the
+  // match is used.
+  std::variant<RouteMatch, http::Response> Route(std::string_view method, std::string_view target,
+                                                 std::string& storage) const;
 
  private:
   enum class Shape : unsigned char { kExact, kJob, kSubtree };

@@ -19,6 +19,9 @@ std::optional<Response> RecordingHandler::OnHeader(const Request& request) {
 }
 
 Response RecordingHandler::OnRequest(const Request& request) {
+  if (on_header) {  // as for a request that is complete at once
+    if (auto early = on_header(request)) return std::move(*early);
+  }
   {
     const MutexLock lock(mutex_);
     seen_.push_back({std::string(request.method), std::string(request.target),

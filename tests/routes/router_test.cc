@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <string>
 #include <variant>
 
@@ -29,14 +30,16 @@ Answer AnswerTo(const Router& router, std::string_view method, std::string_view 
                   response.body};
   };
   if (const auto redirect = router.CleaningRedirect(method, target)) return describe(*redirect);
-  const auto routed = router.Route(method, target);
+  std::string storage;
+  const auto routed = router.Route(method, target, storage);
   if (const auto* const response = std::get_if<http::Response>(&routed)) return describe(*response);
   return {};
 }
 
 RouteMatch MatchOf(const Router& router, std::string_view method, std::string_view target) {
   EXPECT_FALSE(router.CleaningRedirect(method, target)) << target;
-  const auto routed = router.Route(method, target);
+  static std::deque<std::string> storages;  // what the matches point into
+  const auto routed = router.Route(method, target, storages.emplace_back());
   EXPECT_TRUE(std::holds_alternative<RouteMatch>(routed)) << method << " " << target;
   return std::holds_alternative<RouteMatch>(routed) ? std::get<RouteMatch>(routed) : RouteMatch{};
 }

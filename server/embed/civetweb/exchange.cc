@@ -188,6 +188,7 @@ std::optional<Response> Exchange::EarlyAnswer() {
   }
   const std::uint64_t bytes_max = BodyBytesMax();
   if (bytes_max != 0 && request_.content_length.value_or(0) > bytes_max) return TooLarge();
+  if (!request_.has_body) return std::nullopt;
   return handler_.OnHeader(request_);
 }
 
