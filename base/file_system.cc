@@ -99,6 +99,15 @@ class PosixFile final : public File {
     return {};
   }
 
+  Status WriteBack() override {
+    constexpr unsigned kWaitForAll =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    if (::sync_file_range(fd_.get(), 0, 0, kWaitForAll) == 0) return {};
+    // Of a file system that cannot.
+    if (errno == ENOSYS || errno == EINVAL || errno == ESPIPE) return SyncData();
+    return FileError("write", path_, errno);
+  }
+
   Status Sync() override {
     if (::fsync(fd_.get()) != 0) return FileError("sync", path_, errno);
     return {};

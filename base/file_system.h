@@ -37,6 +37,9 @@ class File {
   // To the disk: the data, and of the metadata what is needed to read it back (fdatasync). After an
   // error nothing written since the last success can be trusted, whatever a repetition says.
   virtual Status SyncData() = 0;
+  // Sends what was written on its way and waits for it, so that a sync finds less to do. Promises
+  // nothing about what survives, and so does not hold up other writers of the file system.
+  virtual Status WriteBack() = 0;
   // To the disk with all metadata (fsync).
   virtual Status Sync() = 0;
 };

@@ -105,7 +105,7 @@ Result<DurableStore::Written> DurableStore::WriteSnapshot(
     }
     unsynced += bytes;
     if (status.ok() && unsynced >= kSyncBytes) {
-      status = (*writer)->SyncWritten();
+      status = (*writer)->WriteBack();
       unsynced = 0;
     }
     if (!status) return abandon(), status.error();

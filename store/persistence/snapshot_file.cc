@@ -188,9 +188,9 @@ Status SnapshotWriter::Flush() {
   return {};
 }
 
-Status SnapshotWriter::SyncWritten() {
+Status SnapshotWriter::WriteBack() {
   if (Status status = Flush(); !status) return status;
-  return file_->SyncData();
+  return file_->WriteBack();
 }
 
 Status SnapshotWriter::Finish() {

@@ -42,9 +42,9 @@ class SnapshotWriter {
   Status WriteMeta(std::string_view meta);
   // kTooLarge: more than kBlockBytesMax.
   Status WriteBlock(std::string_view block);
-  // Brings what was written so far to the disk, so that the last sync, which others' syncs may have
-  // to wait for, finds little to do.
-  Status SyncWritten();
+  // Sends what was written so far on its way, so that the last sync, which others may have to wait
+  // for, finds little to do.
+  Status WriteBack();
   // The footer; then all is on the disk.
   Status Finish();
 

@@ -186,6 +186,14 @@ class FaultFileSystem::OpenFile final : public File {
     return {};
   }
 
+  // Nothing is on the disk for it.
+  Status WriteBack() override {
+    if (const int error = Enter({Operation::kWriteBack, path_, inode_->number})) {
+      return FileError("write", path_, error);
+    }
+    return {};
+  }
+
   Status Sync() override { return SyncData(); }
 
  private:

@@ -28,7 +28,15 @@ namespace pgw::testing {
 // Not thread-safe. Has the one folder that it is created with.
 class FaultFileSystem final : public FileSystem {
  public:
-  enum class Operation : unsigned char { kRead, kWrite, kTruncate, kSync, kNames, kSyncNames };
+  enum class Operation : unsigned char {
+    kRead,
+    kWrite,
+    kWriteBack,
+    kTruncate,
+    kSync,
+    kNames,
+    kSyncNames
+  };
   struct Call {
     Operation operation;
     std::string path;

@@ -163,7 +163,7 @@ void History::Compact() {
     records.insert(records.end(), batch.records.begin(), batch.records.end());
   }
   Status status = writer_->WriteBlock(PackBlock(records));
-  if (status && random_.OneIn(3)) status = writer_->SyncWritten();
+  if (status && random_.OneIn(3)) status = writer_->WriteBack();
   if (status) return;
   journal_of_steps_ += "!";
   storage_->AbandonSnapshot(std::move(writer_));
