@@ -12,14 +12,16 @@ using SteadyClock = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-// Of commands that wait for the disk. What a client sends is bounded; how many clients, is not.
-constexpr std::size_t kQueueBytesMax = 256u << 20;
-// A frame of the journal holds 512 MiB.
-constexpr std::size_t kRecordBytesMax = 400u << 20;
 // How often it is looked whether the disk works again, and the pause of `interval`.
 constexpr seconds kProbePause{1};
 constexpr seconds kSyncPause{1};
 constexpr seconds kRetryPauseMax{60};
+// A write into the cache that takes this long has waited for the disk. Then the committer alone
+// writes for a while, so that no thread of the server stands still with it.
+constexpr std::chrono::milliseconds kSlowWrite{2};
+constexpr seconds kSlowPause{1};
+// How often somebody lets others run before the committer gets the command: some 10 µs.
+constexpr int kTurnTries = 8;
 // A journal below that is read back in a fraction of a second, whatever the snapshot's size.
 constexpr std::uint64_t kJournalBytesMin = 8u << 20;
 
@@ -39,6 +41,18 @@ class DurableLog::Pending final : public PendingCommand {
  private:
   DurableLog& log_;
   Command command_;
+};
+
+// Given back at its end.
+class DurableLog::Turn {
+ public:
+  explicit Turn(DurableLog& log) : log_(log) {}
+  ~Turn() { log_.EndTurn(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  DurableLog& log_;
 };
 
 DurableLog::DurableLog(std::unique_ptr<DurableStore> durable, MetricStore& store,
@@ -99,7 +113,7 @@ Status DurableLog::Stop() {
 Outcome DurableLog::Push(const PushCommand& command) {
   Result<RecordedPush> recorded = store_.Record(command);
   if (!recorded) return {recorded.error(), nullptr};
-  if (recorded->record.size() > kRecordBytesMax) {
+  if (recorded->record.size() > options_.record_bytes_max) {
     return {Error{Code::kTooLarge, "the push is too large to be stored: " +
                                        std::to_string(recorded->record.size()) + " bytes"},
             nullptr};
@@ -108,21 +122,21 @@ Outcome DurableLog::Push(const PushCommand& command) {
   pending.record = std::move(recorded->record);
   pending.received = command.received.boot;
   pending.refusal = std::move(recorded->refusal);
-  return {Status(), std::make_unique<Pending>(*this, std::move(pending))};
+  return Take(std::move(pending));
 }
 
 Outcome DurableLog::Delete(const GroupKey& group, Instant received) {
   Command pending;
   AppendDeleteRecord(received, group.bytes(), pending.record);
   pending.received = received.boot;
-  return {Status(), std::make_unique<Pending>(*this, std::move(pending))};
+  return Take(std::move(pending));
 }
 
 Outcome DurableLog::Wipe(Instant received) {
   Command pending;
   AppendWipeRecord(received, pending.record);
   pending.received = received.boot;
-  return {Status(), std::make_unique<Pending>(*this, std::move(pending))};
+  return Take(std::move(pending));
 }
 
 Status DurableLog::Ready() const {
@@ -142,6 +156,34 @@ DurabilityFacts DurableLog::Facts() const {
   return facts;
 }
 
+Outcome DurableLog::Take(Command command) {
+  if (options_.sync == SyncMode::kAlways || !TakeTurn()) {
+    return {Status(), std::make_unique<Pending>(*this, std::move(command))};
+  }
+  const Turn turn(*this);
+  const Status status = Write({&command, 1});
+  return {status ? std::move(command.result) : Status(Refusal(status.error())), nullptr};
+}
+
+// Who waits for the one before and gets the turn comes after it, as it would behind it in the
+// queue.
+bool DurableLog::TakeTurn() {
+  for (int tries = 0; tries < kTurnTries; ++tries) {
+    if (tries > 0) std::this_thread::yield();
+    const MutexLock lock(mutex_);
+    const bool slow = slow_until_ != SteadyClock::time_point() && SteadyClock::now() < slow_until_;
+    if (!queue_.empty() || stopping_ || failure_ || capture_wanted_ || slow) return false;
+    if (!std::exchange(turn_taken_, true)) return true;
+  }
+  return false;
+}
+
+void DurableLog::EndTurn() {
+  const MutexLock lock(mutex_);
+  turn_taken_ = false;
+  if (committer_waits_ && (!queue_.empty() || stopping_ || capture_wanted_)) work_.notify_one();
+}
+
 void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
   Status refusal;
   {
@@ -149,7 +191,7 @@ void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
     const std::size_t bytes = command.record.size();
     if (stopping_) {
       refusal = Error{Code::kUnavailable, "cannot be stored: the server stops"};
-    } else if (!queue_.empty() && queue_bytes_ + bytes > kQueueBytesMax) {
+    } else if (!queue_.empty() && queue_bytes_ + bytes > options_.queue_bytes_max) {
       refusal = Error{Code::kOverloaded, "too much is waiting to be stored"};
     } else {
       queue_bytes_ += bytes;
@@ -174,8 +216,10 @@ bool DurableLog::NextBatch(std::vector<Waiting>& batch) {
   mutex_.Lock();
   bool probe = false;
   for (;;) {
-    ServeKeeper();
-    if (!queue_.empty() || stopping_ || probe) break;
+    if (!turn_taken_) {
+      ServeKeeper();
+      if (!queue_.empty() || stopping_ || probe) break;
+    }
     committer_waits_ = true;
     if (failure_) {
       probe = work_.wait_for(mutex_, kProbePause) == std::cv_status::timeout;
@@ -185,6 +229,7 @@ bool DurableLog::NextBatch(std::vector<Waiting>& batch) {
     committer_waits_ = false;
   }
   const bool more = !queue_.empty() || !stopping_;
+  turn_taken_ = more;
   batch.swap(queue_);
   queue_bytes_ = 0;
   mutex_.Unlock();
@@ -202,17 +247,26 @@ void DurableLog::Commit(std::vector<Waiting>& batch) {
   std::vector<Command> commands;
   commands.reserve(batch.size());
   for (Waiting& waiting : batch) commands.push_back(std::move(waiting.command));
-  const bool sync = options_.sync == SyncMode::kAlways;
-  const SteadyClock::time_point begin = SteadyClock::now();
-  const Status status = durable_->Commit(commands, sync);
-  if (sync && status.ok()) observer_.OnSync(SteadyClock::now() - begin);
-  NoteResult(status);
+  const Status status = [&] {
+    const Turn turn(*this);
+    return Write(commands);
+  }();
   for (std::size_t i = 0; i < batch.size(); ++i) {
     batch[i].sink->Take(status.ok() ? std::move(commands[i].result) : Refusal(status.error()));
   }
 }
 
-void DurableLog::NoteResult(const Status& status) {
+Status DurableLog::Write(std::span<Command> commands) {
+  const bool sync = options_.sync == SyncMode::kAlways;
+  const SteadyClock::time_point begin = SteadyClock::now();
+  Status status = durable_->Commit(commands, sync);
+  const nanoseconds took = SteadyClock::now() - begin;
+  if (sync && status.ok()) observer_.OnSync(took);
+  NoteResult(status, took);
+  return status;
+}
+
+void DurableLog::NoteResult(const Status& status, nanoseconds took) {
   if (!status) return NoteTrouble(status.error());
   const WallTime now = clock_.Now().wall;
   const bool large = IsLarge();
@@ -224,6 +278,7 @@ void DurableLog::NoteResult(const Status& status) {
     wake = !keeper_knows_ || (large && !large_);
     large_ = large;
     last_success_ = now;
+    if (took >= kSlowWrite) slow_until_ = SteadyClock::now() + kSlowPause;
   }
   if (recovered) log_.Info("persistence works again");
   if (wake) chore_.notify_one();

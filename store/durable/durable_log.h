@@ -2,8 +2,10 @@
 // store/durable_store, store/command_log, base.
 //
 // Two threads. The committer takes whatever commands are waiting, in one batch: one write, one
-// sync, then it applies and answers them. The keeper writes snapshots, and syncs where nobody waits
-// for that. Neither wakes up while nothing happens.
+// sync, then it applies and answers them. Where nobody waits for a sync, whoever brings a command
+// writes it at once, if nobody else is writing and the disk has not been slow lately; what does not
+// get its turn goes to the committer. The keeper writes snapshots, and syncs where nobody waits for
+// that. Neither wakes up while nothing happens.
 #pragma once
 
 #include <atomic>
@@ -13,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -33,6 +36,10 @@ class DurableLog final : public CommandLog {
     SyncMode sync = SyncMode::kAlways;
     // A snapshot is no older than that, if there is anything that it lacks. At least a second.
     std::chrono::nanoseconds snapshot_age = std::chrono::minutes(5);
+    // Of commands that wait for the disk. What a client sends is bounded; how many clients, is not.
+    std::size_t queue_bytes_max = 256u << 20;
+    // Of one command. A frame of the journal holds 512 MiB.
+    std::size_t record_bytes_max = 400u << 20;
   };
 
   // All references must outlive the log.
@@ -58,14 +65,21 @@ class DurableLog final : public CommandLog {
   };
   class Pending;
 
+  class Turn;
+
+  Outcome Take(Command command) PGW_EXCLUDES(mutex_);
   void Submit(Command command, std::unique_ptr<CommandSink> sink) PGW_EXCLUDES(mutex_);
+  bool TakeTurn() PGW_EXCLUDES(mutex_);
+  void EndTurn() PGW_EXCLUDES(mutex_);
+  // By whoever has the turn.
+  Status Write(std::span<Command> commands) PGW_EXCLUDES(mutex_);
 
   // The committer.
   void RunCommitter();
   bool NextBatch(std::vector<Waiting>& batch) PGW_EXCLUDES(mutex_);
   void Commit(std::vector<Waiting>& batch);
   void ServeKeeper() PGW_REQUIRES(mutex_);
-  void NoteResult(const Status& status) PGW_EXCLUDES(mutex_);
+  void NoteResult(const Status& status, std::chrono::nanoseconds took) PGW_EXCLUDES(mutex_);
   void NoteTrouble(const Error& error) PGW_EXCLUDES(mutex_);
 
   // The keeper.
@@ -93,6 +107,8 @@ class DurableLog final : public CommandLog {
   std::vector<Waiting> queue_ PGW_GUARDED_BY(mutex_);
   std::size_t queue_bytes_ PGW_GUARDED_BY(mutex_) = 0;
   bool committer_waits_ PGW_GUARDED_BY(mutex_) = false;
+  bool turn_taken_ PGW_GUARDED_BY(mutex_) = false;  // somebody writes
+  std::chrono::steady_clock::time_point slow_until_ PGW_GUARDED_BY(mutex_){};
   bool stopping_ PGW_GUARDED_BY(mutex_) = false;  // nothing more is taken
   bool keeper_stopping_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<Error> failure_ PGW_GUARDED_BY(mutex_);  // why commands are refused

@@ -142,6 +142,10 @@ class SharedFiles final : public FileSystem {
       const std::lock_guard lock(files_.mutex_);
       return file_->SyncData();
     }
+    Status WriteBack() override {
+      const std::lock_guard lock(files_.mutex_);
+      return file_->WriteBack();
+    }
     Status Sync() override {
       files_.PassGate();
       const std::lock_guard lock(files_.mutex_);
@@ -272,8 +276,7 @@ class DurableLogTest : public ::testing::Test {
     log_->Start();
   }
 
-  // False: refused at once.
-  bool Push(Answers& answers, const std::string& job, std::string_view body) {
+  void Push(Answers& answers, const std::string& job, std::string_view body) {
     FamilySet set;
     EXPECT_TRUE(ParseText(body, NameValidation::kUtf8, set));
     const Result<GroupKey> key = GroupKey::Make({{"job", job}});
@@ -282,13 +285,15 @@ class DurableLogTest : public ::testing::Test {
     push.families = &set;
     push.received = clock_.Now();
     Outcome outcome = log_->Push(push);
-    if (outcome.pending == nullptr) return false;
-    outcome.pending->Submit(answers.Expect());
-    return true;
+    if (outcome.pending != nullptr) {
+      outcome.pending->Submit(answers.Expect());
+    } else {
+      answers.Expect()->Take(outcome.status);
+    }
   }
   Status PushAndWait(const std::string& job, std::string_view body) {
     Answers answers;
-    EXPECT_TRUE(Push(answers, job, body));
+    Push(answers, job, body);
     EXPECT_TRUE(answers.AwaitAll());
     if (answers.Good() == 1) return {};
     if (answers.Count(Code::kInvalidArgument) == 1) return InvalidArgument("");
@@ -315,8 +320,15 @@ class DurableLogTest : public ::testing::Test {
   std::uint64_t openings_ = 0;
 };
 
-TEST_F(DurableLogTest, AnswersEveryCommandOnceWhileTheDiskFailsAndWorksAgainByItself) {
-  Start();
+class DurableLogSyncTest : public DurableLogTest, public ::testing::WithParamInterface<SyncMode> {};
+
+INSTANTIATE_TEST_SUITE_P(EveryMode, DurableLogSyncTest,
+                         ::testing::Values(SyncMode::kAlways, SyncMode::kInterval, SyncMode::kOff));
+
+TEST_P(DurableLogSyncTest, AnswersEveryCommandOnceWhileTheDiskFailsAndWorksAgainByItself) {
+  DurableLog::Options options;
+  options.sync = GetParam();
+  Start(options);
   constexpr int kThreads = 6;
   constexpr int kPushes = 60;
   Answers answers;
@@ -325,7 +337,7 @@ TEST_F(DurableLogTest, AnswersEveryCommandOnceWhileTheDiskFailsAndWorksAgainByIt
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < kPushes; ++i) {
-        EXPECT_TRUE(Push(answers, std::to_string(t), "m " + std::to_string(i) + "\n"));
+        Push(answers, std::to_string(t), "m " + std::to_string(i) + "\n");
         if (++submitted == kThreads * kPushes / 2) files_.FailFromNowOn(EIO);
       }
     });
@@ -336,7 +348,7 @@ TEST_F(DurableLogTest, AnswersEveryCommandOnceWhileTheDiskFailsAndWorksAgainByIt
   EXPECT_EQ(answers.Good() + answers.Count(Code::kUnavailable), answers.expected());
 
   Answers late;
-  ASSERT_TRUE(Push(late, "late", "m 1\n"));
+  Push(late, "late", "m 1\n");
   ASSERT_TRUE(late.AwaitAll());
   EXPECT_EQ(late.Count(Code::kUnavailable), 1U);
   EXPECT_FALSE(log_->Ready().ok());
@@ -357,7 +369,7 @@ TEST_F(DurableLogTest, StopAnswersWhatWaits) {
   Start();
   files_.CloseGate();
   Answers answers;
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(Push(answers, "a", "m " + std::to_string(i) + "\n"));
+  for (int i = 0; i < 20; ++i) Push(answers, "a", "m " + std::to_string(i) + "\n");
   ASSERT_TRUE(files_.AwaitSomebodyAtGate());
   std::thread stopping([&] { EXPECT_TRUE(log_->Stop().ok()); });
   files_.OpenGate();
@@ -367,7 +379,7 @@ TEST_F(DurableLogTest, StopAnswersWhatWaits) {
   EXPECT_TRUE(log_->Stop().ok());
 
   Answers late;
-  ASSERT_TRUE(Push(late, "a", "m 21\n"));
+  Push(late, "a", "m 21\n");
   ASSERT_TRUE(late.AwaitAll());
   EXPECT_EQ(late.Count(Code::kUnavailable), 1U);
   ExpectSameAfterCrash();
@@ -376,7 +388,7 @@ TEST_F(DurableLogTest, StopAnswersWhatWaits) {
 TEST_F(DurableLogTest, IsDestroyedWithoutStopLikeACrash) {
   Start();
   Answers answers;
-  for (int i = 0; i < 20; ++i) ASSERT_TRUE(Push(answers, "a", "m " + std::to_string(i) + "\n"));
+  for (int i = 0; i < 20; ++i) Push(answers, "a", "m " + std::to_string(i) + "\n");
   log_.reset();
   ASSERT_TRUE(answers.AwaitAll());
   EXPECT_EQ(answers.dropped(), 0U);
@@ -402,6 +414,68 @@ TEST_F(DurableLogTest, WritesASnapshotWhenTheJournalIsLarge) {
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(PushAndWait("a", body).ok());
   ASSERT_TRUE(observer_.AwaitSnapshots(1));
   EXPECT_GT(log_->Facts().snapshot_bytes, 3U << 20);
+  ExpectSameAfterCrash();
+}
+
+// Snapshots are begun between two commands, whoever writes these.
+TEST_P(DurableLogSyncTest, WritesSnapshotsBesideManyThreads) {
+  DurableLog::Options options;
+  options.sync = GetParam();
+  Start(options);
+  const std::string large = ",l=\"" + std::string(200'000, 'l') + "\"} ";
+  std::vector<std::thread> threads;
+  Answers answers;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 30; ++i) {
+        const std::string name = "m" + std::to_string(i % 3);
+        Push(answers, std::to_string(t), name + "{i=\"" + std::to_string(i) + "\"" + large + "1\n");
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(answers.AwaitAll());
+  EXPECT_EQ(answers.Good(), 120U);
+  ASSERT_TRUE(observer_.AwaitSnapshots(1));
+  ExpectSameAfterCrash();
+}
+
+TEST_P(DurableLogSyncTest, SurvivesTheEndOfTheProcess) {
+  DurableLog::Options options;
+  options.sync = GetParam();
+  Start(options);
+  EXPECT_TRUE(PushAndWait("a", "m 1\n").ok());
+  EXPECT_TRUE(PushAndWait("b", "m 2\n").ok());
+  ExpectSameAfterCrash();
+  EXPECT_NE(Shown().find("m{"), std::string::npos);
+}
+
+TEST_F(DurableLogTest, RefusesWhatWouldWaitBehindTooMuch) {
+  DurableLog::Options options;
+  options.queue_bytes_max = 1'000;
+  Start(options);
+  files_.CloseGate();
+  Answers answers;
+  Push(answers, "a", "m 1\n");
+  ASSERT_TRUE(files_.AwaitSomebodyAtGate());
+  for (int i = 0; i < 100; ++i) Push(answers, "a", "m " + std::to_string(i) + "\n");
+  files_.OpenGate();
+  ASSERT_TRUE(answers.AwaitAll());
+  EXPECT_GT(answers.Count(Code::kOverloaded), 50U);
+  EXPECT_GT(answers.Good(), 2U);
+  EXPECT_EQ(answers.Good() + answers.Count(Code::kOverloaded), 101U);
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTest, RefusesARecordThatNoFrameWouldHold) {
+  DurableLog::Options options;
+  options.record_bytes_max = 300;
+  Start(options);
+  Answers answers;
+  Push(answers, "a", "m{l=\"" + std::string(400, 'l') + "\"} 1\n");
+  ASSERT_TRUE(answers.AwaitAll());
+  EXPECT_EQ(answers.Count(Code::kTooLarge), 1U);
+  EXPECT_TRUE(PushAndWait("a", "m 1\n").ok());
   ExpectSameAfterCrash();
 }
 
