@@ -1,5 +1,7 @@
 #include "store/durable/durable_log.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -16,12 +18,16 @@ using std::chrono::seconds;
 constexpr seconds kProbePause{1};
 constexpr seconds kSyncPause{1};
 constexpr seconds kRetryPauseMax{60};
-// A write into the cache that takes this long has waited for the disk. Then the committer alone
-// writes for a while, so that no thread of the server stands still with it.
-constexpr std::chrono::milliseconds kSlowWrite{2};
+constexpr int kKeeperNiceness = 10;
+// A write into the cache that takes this long has waited for the disk, and not just for a
+// processor. Then the committer alone writes for a while, so that no thread of the server stands
+// still with it.
+constexpr std::chrono::milliseconds kSlowWrite{20};
 constexpr seconds kSlowPause{1};
-// How often somebody lets others run before the committer gets the command: some 10 µs.
-constexpr int kTurnTries = 8;
+// How long somebody waits for the turn before the committer gets the command: first awake, for
+// about as long as a turn takes, then asleep.
+constexpr int kTurnLooks = 100;
+constexpr std::chrono::milliseconds kTurnWait{1};
 // A journal below that is read back in a fraction of a second, whatever the snapshot's size.
 constexpr std::uint64_t kJournalBytesMin = 8u << 20;
 
@@ -41,18 +47,6 @@ class DurableLog::Pending final : public PendingCommand {
  private:
   DurableLog& log_;
   Command command_;
-};
-
-// Given back at its end.
-class DurableLog::Turn {
- public:
-  explicit Turn(DurableLog& log) : log_(log) {}
-  ~Turn() { log_.EndTurn(); }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
-
- private:
-  DurableLog& log_;
 };
 
 DurableLog::DurableLog(std::unique_ptr<DurableStore> durable, MetricStore& store,
@@ -105,6 +99,7 @@ Status DurableLog::Stop() {
   }
   work_.notify_all();
   if (committer_.joinable()) committer_.join();
+  const std::lock_guard turn(turn_);
   return durable_->Close(clock_.Now());
 }
 
@@ -157,31 +152,32 @@ DurabilityFacts DurableLog::Facts() const {
 }
 
 Outcome DurableLog::Take(Command command) {
-  if (options_.sync == SyncMode::kAlways || !TakeTurn()) {
-    return {Status(), std::make_unique<Pending>(*this, std::move(command))};
+  if (options_.sync != SyncMode::kAlways) {
+    std::unique_lock turn(turn_, std::defer_lock);
+    if (TakeTurn(turn)) {
+      const Status status = Write({&command, 1});
+      return {status ? std::move(command.result) : Status(Refusal(status.error())), nullptr};
+    }
   }
-  const Turn turn(*this);
-  const Status status = Write({&command, 1});
-  return {status ? std::move(command.result) : Status(Refusal(status.error())), nullptr};
+  return {Status(), std::make_unique<Pending>(*this, std::move(command))};
 }
 
 // Who waits for the one before and gets the turn comes after it, as it would behind it in the
 // queue.
-bool DurableLog::TakeTurn() {
-  for (int tries = 0; tries < kTurnTries; ++tries) {
-    if (tries > 0) std::this_thread::yield();
-    const MutexLock lock(mutex_);
-    const bool slow = slow_until_ != SteadyClock::time_point() && SteadyClock::now() < slow_until_;
-    if (!queue_.empty() || stopping_ || failure_ || capture_wanted_ || slow) return false;
-    if (!std::exchange(turn_taken_, true)) return true;
+bool DurableLog::TakeTurn(std::unique_lock<std::timed_mutex>& turn) {
+  for (int look = 0; look < kTurnLooks; ++look) {
+    if (turn.try_lock()) break;
+    Mutex::Relax();
   }
-  return false;
+  if (!turn.owns_lock() && (!MayWrite() || !turn.try_lock_for(kTurnWait))) return false;
+  return MayWrite();
 }
 
-void DurableLog::EndTurn() {
+// Whether somebody else than the committer may.
+bool DurableLog::MayWrite() const {
   const MutexLock lock(mutex_);
-  turn_taken_ = false;
-  if (committer_waits_ && (!queue_.empty() || stopping_ || capture_wanted_)) work_.notify_one();
+  if (!queue_.empty() || stopping_ || failure_ || capture_wanted_) return false;
+  return slow_until_ == SteadyClock::time_point() || SteadyClock::now() >= slow_until_;
 }
 
 void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
@@ -207,33 +203,35 @@ void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
 
 void DurableLog::RunCommitter() {
   std::vector<Waiting> batch;
-  while (NextBatch(batch)) Commit(batch);
+  for (;;) {
+    const Work work = AwaitWork();
+    std::unique_lock turn(turn_);
+    {
+      const MutexLock lock(mutex_);
+      ServeKeeper();
+      batch.clear();
+      batch.swap(queue_);
+      queue_bytes_ = 0;
+    }
+    if (batch.empty() && work == Work::kEnd) return;
+    if (batch.empty() && work == Work::kCommands) continue;  // the keeper was served
+    Commit(batch, turn);
+  }
 }
 
-// Empty: try whether the disk works again. False: this was all.
-bool DurableLog::NextBatch(std::vector<Waiting>& batch) {
-  batch.clear();
-  mutex_.Lock();
-  bool probe = false;
-  for (;;) {
-    if (!turn_taken_) {
-      ServeKeeper();
-      if (!queue_.empty() || stopping_ || probe) break;
-    }
-    committer_waits_ = true;
-    if (failure_) {
-      probe = work_.wait_for(mutex_, kProbePause) == std::cv_status::timeout;
-    } else {
+DurableLog::Work DurableLog::AwaitWork() {
+  const MutexLock lock(mutex_);
+  Work work = Work::kCommands;
+  committer_waits_ = true;
+  while (queue_.empty() && !capture_wanted_ && !stopping_ && work != Work::kProbe) {
+    if (!failure_) {
       work_.wait(mutex_);
+    } else if (work_.wait_for(mutex_, kProbePause) == std::cv_status::timeout) {
+      work = Work::kProbe;
     }
-    committer_waits_ = false;
   }
-  const bool more = !queue_.empty() || !stopping_;
-  turn_taken_ = more;
-  batch.swap(queue_);
-  queue_bytes_ = 0;
-  mutex_.Unlock();
-  return more;
+  committer_waits_ = false;
+  return stopping_ ? Work::kEnd : work;
 }
 
 // Between two batches the store is where the journal is.
@@ -243,14 +241,12 @@ void DurableLog::ServeKeeper() {
   chore_.notify_one();
 }
 
-void DurableLog::Commit(std::vector<Waiting>& batch) {
+void DurableLog::Commit(std::vector<Waiting>& batch, std::unique_lock<std::timed_mutex>& turn) {
   std::vector<Command> commands;
   commands.reserve(batch.size());
   for (Waiting& waiting : batch) commands.push_back(std::move(waiting.command));
-  const Status status = [&] {
-    const Turn turn(*this);
-    return Write(commands);
-  }();
+  const Status status = Write(commands);
+  turn.unlock();
   for (std::size_t i = 0; i < batch.size(); ++i) {
     batch[i].sink->Take(status.ok() ? std::move(commands[i].result) : Refusal(status.error()));
   }
@@ -308,6 +304,8 @@ bool DurableLog::IsLarge() const {
 }
 
 void DurableLog::RunKeeper() {
+  // Linux: of this thread alone. Whoever brings commands goes first where processors are few.
+  ::setpriority(PRIO_PROCESS, 0, kKeeperNiceness);
   mutex_.Lock();
   while (!keeper_stopping_) {
     const SteadyClock::time_point now = SteadyClock::now();

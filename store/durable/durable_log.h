@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -65,19 +66,20 @@ class DurableLog final : public CommandLog {
   };
   class Pending;
 
-  class Turn;
-
   Outcome Take(Command command) PGW_EXCLUDES(mutex_);
   void Submit(Command command, std::unique_ptr<CommandSink> sink) PGW_EXCLUDES(mutex_);
-  bool TakeTurn() PGW_EXCLUDES(mutex_);
-  void EndTurn() PGW_EXCLUDES(mutex_);
+  bool TakeTurn(std::unique_lock<std::timed_mutex>& turn) PGW_EXCLUDES(mutex_);
+  bool MayWrite() const PGW_EXCLUDES(mutex_);
   // By whoever has the turn.
   Status Write(std::span<Command> commands) PGW_EXCLUDES(mutex_);
 
   // The committer.
   void RunCommitter();
-  bool NextBatch(std::vector<Waiting>& batch) PGW_EXCLUDES(mutex_);
-  void Commit(std::vector<Waiting>& batch);
+  // kProbe: try whether the disk works again. kEnd: after what is waiting.
+  enum class Work : std::uint8_t { kCommands, kProbe, kEnd };
+  Work AwaitWork() PGW_EXCLUDES(mutex_);
+  // Gives the turn back before it answers.
+  void Commit(std::vector<Waiting>& batch, std::unique_lock<std::timed_mutex>& turn);
   void ServeKeeper() PGW_REQUIRES(mutex_);
   void NoteResult(const Status& status, std::chrono::nanoseconds took) PGW_EXCLUDES(mutex_);
   void NoteTrouble(const Error& error) PGW_EXCLUDES(mutex_);
@@ -101,13 +103,16 @@ class DurableLog final : public CommandLog {
   DurabilityObserver& observer_;
   const Options options_;
 
+  // To write is one's turn: between two of them the store is where the journal is. Taken before
+  // mutex_.
+  std::timed_mutex turn_;
+
   mutable Mutex mutex_;
   std::condition_variable_any work_;   // for the committer
   std::condition_variable_any chore_;  // for the keeper
   std::vector<Waiting> queue_ PGW_GUARDED_BY(mutex_);
   std::size_t queue_bytes_ PGW_GUARDED_BY(mutex_) = 0;
   bool committer_waits_ PGW_GUARDED_BY(mutex_) = false;
-  bool turn_taken_ PGW_GUARDED_BY(mutex_) = false;  // somebody writes
   std::chrono::steady_clock::time_point slow_until_ PGW_GUARDED_BY(mutex_){};
   bool stopping_ PGW_GUARDED_BY(mutex_) = false;  // nothing more is taken
   bool keeper_stopping_ PGW_GUARDED_BY(mutex_) = false;
