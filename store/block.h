@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
-#include "store/prefetch.h"
 #include "exposition/metric_type.h"
 #include "store/deadline.h"
+#include "store/prefetch.h"
 #include "store/shared_text.h"
 
 namespace pgw {

@@ -36,16 +36,20 @@ SharedText BookkeepingMessage(const GroupingLabels& labels, Bookkeeping which, d
 }
 
 std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, double value) {
-  std::vector<std::string> names;
-  names.reserve(labels.with_instance().size());
-  std::vector<Label> exposed;
-  for (const Label& label : labels.with_instance()) {
-    names.push_back(EscapeName(label.name, Escaping::kUnderscores));
-    exposed.push_back({names.back(), label.value});
-  }
-  if (labels.needs_escaping()) std::ranges::sort(exposed);
   std::string line(which == kSuccess ? kPushTimeName : kPushFailureTimeName);
-  AppendExposedLabels(exposed, line);
+  if (labels.needs_escaping()) {
+    std::vector<std::string> names;
+    names.reserve(labels.with_instance().size());
+    std::vector<Label> exposed;
+    for (const Label& label : labels.with_instance()) {
+      names.push_back(EscapeName(label.name, Escaping::kUnderscores));
+      exposed.push_back({names.back(), label.value});
+    }
+    std::ranges::sort(exposed);
+    AppendExposedLabels(exposed, line);
+  } else {
+    AppendExposedLabels(labels.with_instance(), line);
+  }
   AppendFloat(value, line);
   line.push_back('\n');
   return line;

@@ -43,11 +43,20 @@ Chunk& ChunkList::ChunkWithRoom(std::size_t bytes) {
   }
   auto chunk = std::make_unique<Chunk>();
   chunk->position = static_cast<std::uint32_t>(chunks_.size());
-  chunk->block = Block::Create(1, static_cast<std::uint32_t>(bytes + bytes / 16));
+  chunk->block = FirstBlock(bytes);
   footprint_ += chunk->block->footprint();
   if (bytes <= kChunkBytesMax) open_ = chunk->position;
   chunks_.push_back(std::move(chunk));
   return *chunks_.back();
+}
+
+// Of a new chunk. When one is full the next will fill up as well, so it need not grow in steps.
+Block* ChunkList::FirstBlock(std::size_t bytes) const {
+  if (bytes <= kChunkBytesMax && open_ < chunks_.size()) {
+    const Block& full = *chunks_[open_]->block;
+    if (full.slot_count() > 1) return Block::Create(full.slot_count(), kChunkBytesMax);
+  }
+  return Block::Create(1, static_cast<std::uint32_t>(bytes + bytes / 16));
 }
 
 void ChunkList::SetBlock(Chunk& chunk, Block* block) {
@@ -71,12 +80,16 @@ void ChunkList::MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32
   if (fits && block.exclusive()) return;
   const std::uint32_t slots_needed = block.slot_count() + more_slots;
   const std::uint32_t bytes_needed = block.used() - chunk.dead_bytes + more_bytes;
-  const std::uint32_t slot_capacity = slots_needed <= block.slot_capacity()
-                                          ? block.slot_capacity()
-                                          : WithSlack(slots_needed, kChunkSlotsMax);
-  const std::uint32_t byte_capacity = bytes_needed <= block.byte_capacity()
-                                          ? block.byte_capacity()
-                                          : WithSlack(bytes_needed, kChunkBytesMax);
+  // What fills up grows in both at once, so that it is not copied for each.
+  const bool grows = more_slots > 0 && !fits;
+  const std::uint32_t slot_capacity =
+      grows || slots_needed > block.slot_capacity()
+          ? std::max(block.slot_capacity(), WithSlack(slots_needed, kChunkSlotsMax))
+          : block.slot_capacity();
+  const std::uint32_t byte_capacity =
+      grows || bytes_needed > block.byte_capacity()
+          ? std::max(block.byte_capacity(), WithSlack(bytes_needed, kChunkBytesMax))
+          : block.byte_capacity();
   if (!chunk.dead_slots.empty()) {
     DropDead(chunk, slot_capacity, byte_capacity);
   } else {

@@ -75,6 +75,7 @@ class ChunkList {
   static constexpr std::uint32_t kChunkSlotsMax = 4096;
 
   Chunk& ChunkWithRoom(std::size_t bytes);
+  Block* FirstBlock(std::size_t bytes) const;
   static bool HasRoom(const Chunk& chunk, std::size_t bytes);
   // Makes the block exclusive, free of dead slots if it has to be copied, and large enough.
   void MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32_t more_bytes);

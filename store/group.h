@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "store/prefetch.h"
 #include "store/chunk_list.h"
 #include "store/expiry_calendar.h"
+#include "store/prefetch.h"
 #include "store/stored_family.h"
 
 namespace pgw {
