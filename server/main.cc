@@ -184,7 +184,8 @@ int Serve(const Config& config) {
   http::RaiseOpenFilesLimit();
 
   OwnMetrics own_metrics(BuildInfoLabels(), start);
-  MetricStore store(
+  // Never destroyed: the process ends with it, and the kernel frees all of it at once.
+  static MetricStore& store = *new MetricStore(
       {.check_consistency = config.check_consistency, .own_families = OwnMetrics::Families()});
   const TtlPolicy ttl(config.ttl);
   Reaper reaper(store, clock, own_metrics);
