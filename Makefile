@@ -143,13 +143,14 @@ sanitize-%: build/deps-verify
 	ctest --test-dir build/$* --output-on-failure -L unit -j $(JOBS) --output-junit $(CURDIR)/build/verify-$*.xml
 
 .PHONY: bench
-bench: build/deps-bench ## micro benchmarks, then a load run beside the Go Pushgateway and nginx
+bench: build/deps-bench ## micro benchmarks, then load runs beside the Go Pushgateway and nginx
 	cmake --preset release -DPGW_BENCH=ON >build/release.log || { cat build/release.log; exit 1; }
 	cmake --build --preset release -j $(JOBS)
 	python3 tests/e2e/peers.py --dir build/peers pushgateway nginx
 	for bench in $$(find build/release/bench -maxdepth 1 -type f -name '*_bench' -perm -u+x | sort); do $$bench; done
 	python3 bench/load/compare.py --ours build/release/server/pushgateway --empty build/release/bench/http_empty_server \
 	  --peers build/peers --json build/bench.json
+	python3 bench/load/durability.py --ours build/release/server/pushgateway --peers build/peers --json build/durability.json
 
 .PHONY: fuzz
 fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10)

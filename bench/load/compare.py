@@ -81,12 +81,12 @@ def fill(server: harness.Server, groups: int) -> None:
                     raise harness.Failure(f"filling answered {status}")
 
 
-def pushes_per_second(port: int, groups: int, seconds: int) -> float:
+def pushes_per_second(port: int, groups: int, seconds: int, connections: int = CONNECTIONS) -> float:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(WRK_SCRIPT.format(groups=groups))
         script.flush()
         output = subprocess.run(
-            ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "30s", "-s", script.name,
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script.name,
              f"http://127.0.0.1:{port}"], check=True, capture_output=True, text=True).stdout
     if "Non-2xx" in output:
         raise harness.Failure(f"pushes failed:\n{output}")
