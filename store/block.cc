@@ -6,6 +6,9 @@
 #include <new>
 
 namespace pgw {
+
+const std::vector<SlotExtra> Block::kNoExtras;
+
 // With memchr, which goes by whole vectors: std::count would cost as much as parsing the push.
 std::uint32_t CountLines(std::string_view text) {
   std::uint32_t lines = 0;
@@ -28,13 +31,15 @@ void Block::Unref() {
 }
 
 std::size_t Block::footprint() const {
-  return sizeof(Block) + std::size_t{slot_capacity_} * sizeof(Slot) + byte_capacity_ +
-         extras_.capacity() * sizeof(SlotExtra);
+  std::size_t bytes = sizeof(Block) + std::size_t{slot_capacity_} * sizeof(Slot) + byte_capacity_;
+  if (extras_ != nullptr) bytes += sizeof(*extras_) + extras_->capacity() * sizeof(SlotExtra);
+  return bytes;
 }
 
 const SlotExtra* Block::extra(std::uint32_t slot) const {
-  const auto found = std::ranges::lower_bound(extras_, slot, {}, &SlotExtra::slot);
-  return found != extras_.end() && found->slot == slot ? &*found : nullptr;
+  const std::vector<SlotExtra>& all = extras();
+  const auto found = std::ranges::lower_bound(all, slot, {}, &SlotExtra::slot);
+  return found != all.end() && found->slot == slot ? &*found : nullptr;
 }
 
 Deadline Block::TightenMinDeadline() const {
@@ -71,6 +76,7 @@ std::uint32_t Block::Append(std::string_view text, MetricType type, Deadline dea
 
 void Block::Fill(std::uint32_t index, std::string_view text, MetricType type, Deadline deadline) {
   assert(used_ + text.size() <= byte_capacity_);
+  TextChanges();
   Slot& slot = slots()[index];
   slot.offset = used_;
   slot.size = static_cast<std::uint32_t>(text.size());
@@ -84,6 +90,7 @@ void Block::Fill(std::uint32_t index, std::string_view text, MetricType type, De
 
 void Block::Replace(std::uint32_t index, std::string_view text, MetricType type,
                     Deadline deadline) {
+  TextChanges();
   Slot& slot = slots()[index];
   const auto size = static_cast<std::uint32_t>(text.size());
   const std::uint32_t old_size = slot.size;
@@ -120,18 +127,21 @@ void Block::Clear(std::uint32_t index) {
 }
 
 void Block::SetExtra(std::uint32_t index, SharedText message, SharedText error) {
-  if (extras_.empty() && !message && !error) return;
-  const auto found = std::ranges::lower_bound(extras_, index, {}, &SlotExtra::slot);
-  const bool exists = found != extras_.end() && found->slot == index;
+  if (extras_ == nullptr) {
+    if (!message && !error) return;
+    extras_ = std::make_unique<std::vector<SlotExtra>>();
+  }
+  const auto found = std::ranges::lower_bound(*extras_, index, {}, &SlotExtra::slot);
+  const bool exists = found != extras_->end() && found->slot == index;
   if (!message && !error) {
-    if (exists) extras_.erase(found);
+    if (exists) extras_->erase(found);
     return;
   }
   SlotExtra extra{index, std::move(message), std::move(error)};
   if (exists) {
     *found = std::move(extra);
   } else {
-    extras_.insert(found, std::move(extra));
+    extras_->insert(found, std::move(extra));
   }
 }
 
@@ -159,7 +169,7 @@ Block* Block::Clone(std::uint32_t slot_capacity, std::uint32_t byte_capacity) co
   copy->line_count_ = line_count_;
   copy->min_deadline_.store(min_deadline(), std::memory_order_relaxed);
   copy->max_deadline_.store(max_deadline(), std::memory_order_relaxed);
-  copy->extras_ = extras_;
+  if (extras_ != nullptr) copy->extras_ = std::make_unique<std::vector<SlotExtra>>(*extras_);
   return copy;
 }
 

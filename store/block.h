@@ -3,8 +3,10 @@
 //
 // Blocks are shared between the store and the snapshots that scrapes hold. Who holds the only
 // reference (the store, under its lock) may change a block in place; otherwise it copies it first.
-// One thing may change in a shared block: the deadline of a slot that is alive may grow, since that
-// alters nothing for a snapshot that already sees it alive.
+// Two things may change in a shared block: the deadline of a slot that is alive may grow, since
+// that alters nothing for a snapshot that already sees it alive; and readers leave a compressed
+// form of the text there for each other (deflated_text.h), which is gone with the next change of
+// the text.
 #pragma once
 
 #include <atomic>
@@ -18,6 +20,7 @@
 
 #include "exposition/metric_type.h"
 #include "store/deadline.h"
+#include "store/deflated_text.h"
 #include "store/prefetch.h"
 #include "store/shared_text.h"
 
@@ -55,7 +58,7 @@ class Block {
   std::uint32_t slot_capacity() const { return slot_capacity_; }
   std::uint32_t used() const { return used_; }
   std::uint32_t byte_capacity() const { return byte_capacity_; }
-  std::size_t footprint() const;  // bytes of memory
+  std::size_t footprint() const;  // bytes of memory, without what readers left
 
   const Slot& slot(std::uint32_t index) const { return slots()[index]; }
   std::string_view bytes() const { return {data(), used_}; }
@@ -71,7 +74,7 @@ class Block {
   std::string_view text(const Slot& slot) const { return {data() + slot.offset, slot.size}; }
   std::uint32_t line_count() const { return line_count_; }  // of everything in bytes()
 
-  const std::vector<SlotExtra>& extras() const { return extras_; }
+  const std::vector<SlotExtra>& extras() const { return extras_ != nullptr ? *extras_ : kNoExtras; }
   const SlotExtra* extra(std::uint32_t slot) const;
 
   // Bounds over the slots in use: exact for the maximum, a lower bound for the minimum.
@@ -104,6 +107,8 @@ class Block {
                       std::uint32_t byte_capacity) const;
 
  private:
+  friend class DeflatedTexts;
+
   Block(std::uint32_t slot_capacity, std::uint32_t byte_capacity)
       : slot_capacity_(slot_capacity), byte_capacity_(byte_capacity) {}
   ~Block() = default;
@@ -114,6 +119,13 @@ class Block {
   const char* data() const { return reinterpret_cast<const char*>(slots() + slot_capacity_); }
   void Widen(Deadline deadline);
   void RecomputeBounds();
+  // Nobody else has a reference, hence no lock: losing theirs ordered all that they did before
+  // this.
+  void TextChanges() {
+    if (deflated_ != nullptr) deflated_.reset();
+  }
+
+  static const std::vector<SlotExtra> kNoExtras;
 
   std::atomic<std::uint32_t> refs_{1};
   std::uint32_t slot_count_ = 0;
@@ -123,7 +135,8 @@ class Block {
   std::uint32_t line_count_ = 0;
   mutable std::atomic<Deadline> min_deadline_{std::numeric_limits<Deadline>::max()};
   std::atomic<Deadline> max_deadline_{kFreeSlot};
-  std::vector<SlotExtra> extras_;  // usually empty
+  std::unique_ptr<std::vector<SlotExtra>> extras_;  // usually null
+  mutable DeflatedTextRef deflated_;                // while others have references: DeflatedTexts'
 };
 
 // One cache line, so that what a push needs of a block is this, a slot's line and the text.

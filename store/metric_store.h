@@ -77,7 +77,7 @@ struct ExpiryProgress {
 
 struct StoreStats {
   std::size_t groups = 0;  // including expired ones not yet erased
-  std::size_t bytes = 0;   // held in text, indexes and groups
+  std::size_t bytes = 0;   // held in text, its compressed forms, indexes and groups
 };
 
 // Thread-safe. No call waits for disk or network.

@@ -134,6 +134,7 @@ class MetricStore::Impl {
   const bool check_;
   const OwnFamilyTable own_;
   std::function<void()> waker_;
+  const std::shared_ptr<DeflatedTexts> deflated_ = std::make_shared<DeflatedTexts>();
   Mutex mutex_;
   std::unique_ptr<State> state_ PGW_GUARDED_BY(mutex_);
   Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told

@@ -31,13 +31,14 @@ Snapshot::FamilyView Snapshot::family(std::size_t index) const {
           part.header.view()};
 }
 
-void Snapshot::AppendText(std::size_t family, std::vector<std::string_view>& pieces,
-                          std::vector<std::unique_ptr<std::string>>& scratch) const {
+template <typename Visit>
+void Snapshot::VisitText(std::size_t family, std::vector<std::unique_ptr<std::string>>& scratch,
+                         const Visit& visit) const {
   const FamilyPart& part = families_[family];
   for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
     const Block& block = *blocks_[b];
     if (AllAlive(block, now_)) {
-      if (!block.bytes().empty()) pieces.push_back(block.bytes());
+      if (!block.bytes().empty()) visit(TextPiece{block.bytes(), &block});
       continue;
     }
     auto filtered = std::make_unique<std::string>();
@@ -45,9 +46,24 @@ void Snapshot::AppendText(std::size_t family, std::vector<std::string_view>& pie
       if (block.slot(i).alive(now_)) filtered->append(block.text(block.slot(i)));
     }
     if (filtered->empty()) continue;
-    pieces.push_back(*filtered);
+    if (filtered->size() == block.bytes().size()) {
+      // Only slots without text have expired. Slots need not lie in order: one size, one text.
+      visit(TextPiece{block.bytes(), &block});
+      continue;
+    }
+    visit(TextPiece{*filtered, &block});
     scratch.push_back(std::move(filtered));
   }
+}
+
+void Snapshot::AppendText(std::size_t family, std::vector<std::string_view>& pieces,
+                          std::vector<std::unique_ptr<std::string>>& scratch) const {
+  VisitText(family, scratch, [&](const TextPiece& piece) { pieces.push_back(piece.text); });
+}
+
+void Snapshot::AppendText(std::size_t family, std::vector<TextPiece>& pieces,
+                          std::vector<std::unique_ptr<std::string>>& scratch) const {
+  VisitText(family, scratch, [&](const TextPiece& piece) { pieces.push_back(piece); });
 }
 
 bool Snapshot::HasMessages(std::size_t family) const {

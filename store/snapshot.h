@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,6 +17,7 @@
 #include "exposition/family_set.h"
 #include "exposition/metric_type.h"
 #include "store/block.h"
+#include "store/deflated_text.h"
 #include "store/shared_text.h"
 
 namespace pgw {
@@ -32,6 +34,12 @@ struct StoredSamples {
 // kInternal: they do not read back. The store wrote them, so it is a defect of ours.
 Status ReadStoredSamples(std::string_view name, MetricType type, const StoredSamples& samples,
                          FamilySet& out);
+
+// A part of what a snapshot shows.
+struct TextPiece {
+  std::string_view text;
+  const Block* block = nullptr;  // whose text this is, as far as it is alive
+};
 
 // All groups at one instant, by family, as a scrape shows them. Immutable, hence thread-safe.
 class Snapshot {
@@ -53,6 +61,17 @@ class Snapshot {
   // long as the snapshot and `scratch`, which receives those that had to be put together.
   void AppendText(std::size_t family, std::vector<std::string_view>& pieces,
                   std::vector<std::unique_ptr<std::string>>& scratch) const;
+  void AppendText(std::size_t family, std::vector<TextPiece>& pieces,
+                  std::vector<std::unique_ptr<std::string>>& scratch) const;
+
+  // The compressed form of a piece that has a block, or null. One may be left for those who come
+  // later, where none is.
+  DeflatedTextRef FindDeflated(const TextPiece& piece) const {
+    return deflated_->Find(*piece.block, piece.text.size());
+  }
+  void KeepDeflated(const TextPiece& piece, DeflatedText text) const {
+    deflated_->Keep(*piece.block, std::move(text));
+  }
 
   // True if another escaping, or protobuf, needs the stored messages of this family.
   bool HasMessages(std::size_t family) const;
@@ -82,7 +101,7 @@ class Snapshot {
     std::uint32_t block_count = 0;
   };
 
-  Snapshot() = default;
+  explicit Snapshot(std::shared_ptr<DeflatedTexts> deflated) : deflated_(std::move(deflated)) {}
 
   // Drops families without live lines and counts the rest.
   void Finish();
@@ -91,10 +110,15 @@ class Snapshot {
   std::size_t CorrectTypes();
   // Lines alive in a block.
   std::size_t LiveLines(const Block& block) const;
+  // Calls `visit(TextPiece)` for each block of the family that shows anything.
+  template <typename Visit>
+  void VisitText(std::size_t family, std::vector<std::unique_ptr<std::string>>& scratch,
+                 const Visit& visit) const;
   // Calls `visit(block, slot index)` for each live slot of the family.
   template <typename Visit>
   void VisitSlots(const FamilyPart& part, const Visit& visit) const;
 
+  const std::shared_ptr<DeflatedTexts> deflated_;
   Deadline now_ = 0;
   std::vector<FamilyPart> families_;
   std::vector<BlockRef> blocks_;
