@@ -10,6 +10,8 @@
 
 namespace pgw {
 
+class Deflater;
+
 class GzipStream final : public http::BodySource {
  public:
   explicit GzipStream(std::unique_ptr<http::BodySource> plain);
@@ -18,8 +20,6 @@ class GzipStream final : public http::BodySource {
   void Next(std::vector<std::string_view>& pieces) override;
 
  private:
-  struct Deflater;
-
   std::unique_ptr<http::BodySource> plain_;
   std::unique_ptr<Deflater> deflater_;
   std::vector<std::string_view> input_;

@@ -6,6 +6,7 @@
 #include "exposition/negotiation.h"
 #include "server/routes/gateway.h"
 #include "server/routes/gzip_stream.h"
+#include "server/routes/gzip_text.h"
 #include "server/routes/scrape_body.h"
 
 namespace pgw {
@@ -34,25 +35,24 @@ Response Gateway::Scrape(const Request& request) {
   ScrapeContent content{std::move(own), std::move(snapshot)};
 
   const Negotiated format = NegotiateFormat(request.Find("Accept").value_or(""));
+  const bool gzip = NegotiateGzip(request.Find("Accept-Encoding").value_or(""));
   Response response;
   response.headers.emplace_back("Content-Type", ContentType(format));
-  std::optional<std::uint64_t> length;
-  if (format.format == ExpositionFormat::kText) {
-    auto text = std::make_unique<TextScrape>(std::move(content), format.escaping);
-    length = text->length();
-    response.stream = std::move(text);
-  } else {
+  if (gzip) response.headers.emplace_back("Content-Encoding", "gzip");
+  if (format.format != ExpositionFormat::kText) {
     response.stream = std::make_unique<MessageScrape>(std::move(content), format);
-  }
-  if (!NegotiateGzip(request.Find("Accept-Encoding").value_or(""))) {
-    response.stream_length = length;
+    if (gzip) response.stream = std::make_unique<GzipStream>(std::move(response.stream));
     return response;
   }
-  response.headers.emplace_back("Content-Encoding", "gzip");
-  response.stream = std::make_unique<GzipStream>(std::move(response.stream));
-  if (length.value_or(kWholeBodyBytes + 1) <= kWholeBodyBytes) {
-    response.body = ReadAll(*response.stream);
-    response.stream.reset();
+  auto text = std::make_unique<TextScrape>(std::move(content), format.escaping);
+  if (!gzip) {
+    response.stream_length = text->length();
+    response.stream = std::move(text);
+  } else if (text->length() <= kWholeBodyBytes) {
+    GzipStream stream(std::move(text));
+    response.body = ReadAll(stream);
+  } else {
+    response.stream = std::make_unique<GzipText>(std::move(text));
   }
   return response;
 }

@@ -73,7 +73,7 @@ TextScrape::TextScrape(ScrapeContent content, Escaping escaping) : content_(std:
 
 void TextScrape::Add(std::string_view piece) {
   if (piece.empty()) return;
-  pieces_.push_back(piece);
+  pieces_.push_back({piece, nullptr});
   length_ += piece.size();
 }
 
@@ -107,7 +107,7 @@ void TextScrape::AddFamily(const MergedFamilies::Item& item, Escaping escaping) 
   if (escaping == Escaping::kUnderscores || !content_.pushed->HasMessages(*item.pushed)) {
     const std::size_t first = pieces_.size();
     content_.pushed->AppendText(*item.pushed, pieces_, texts_);
-    for (std::size_t i = first; i < pieces_.size(); ++i) length_ += pieces_[i].size();
+    for (std::size_t i = first; i < pieces_.size(); ++i) length_ += pieces_[i].text.size();
   } else {
     AddEscapedSamples(*item.pushed, escaping);
   }
@@ -142,7 +142,7 @@ void TextScrape::Next(std::vector<std::string_view>& pieces) {
     run_start = gathered_.size();
   };
   while (at_ < pieces_.size() && total < kBytesPerCall) {
-    const std::string_view piece = pieces_[at_].substr(offset_, kBytesPerCall);
+    const std::string_view piece = pieces_[at_].text.substr(offset_, kBytesPerCall);
     if (piece.size() < kGatherBelowBytes) {
       if (gathered_.size() + piece.size() > kGatheredBytesMax) break;
       gathered_.append(piece);
@@ -152,7 +152,7 @@ void TextScrape::Next(std::vector<std::string_view>& pieces) {
     }
     total += piece.size();
     offset_ += piece.size();
-    if (offset_ < pieces_[at_].size()) continue;
+    if (offset_ < pieces_[at_].text.size()) continue;
     ++at_;
     offset_ = 0;
   }

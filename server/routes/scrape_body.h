@@ -50,6 +50,10 @@ class TextScrape final : public http::BodySource {
   // Of the whole body.
   std::uint64_t length() const { return length_; }
 
+  // The whole body, for who does not call Next(). They live as long as this.
+  const std::vector<TextPiece>& pieces() const { return pieces_; }
+  const Snapshot& pushed() const { return *content_.pushed; }
+
   void Next(std::vector<std::string_view>& pieces) override;
 
  private:
@@ -60,7 +64,7 @@ class TextScrape final : public http::BodySource {
 
   const ScrapeContent content_;
   std::vector<std::unique_ptr<std::string>> texts_;
-  std::vector<std::string_view> pieces_;
+  std::vector<TextPiece> pieces_;
   std::uint64_t length_ = 0;
   std::size_t at_ = 0;      // the next one of pieces_
   std::size_t offset_ = 0;  // in it

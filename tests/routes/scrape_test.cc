@@ -1,6 +1,5 @@
 // What a scrape looks like in its formats, encodings and sizes.
 #include <gmock/gmock.h>
-#include <zlib.h>
 
 #include <map>
 #include <string>
@@ -10,12 +9,14 @@
 #include "exposition/wire.h"
 #include "server/routes/gzip_stream.h"
 #include "tests/routes/gateway_fixture.h"
+#include "tests/routes/gunzip.h"
 
 namespace pgw {
 namespace {
 
 using testing::GatewayFixture;
 using testing::GatewaySetup;
+using testing::Gunzip;
 using ::testing::HasSubstr;
 using testing::Reply;
 using ::testing::StartsWith;
@@ -24,21 +25,6 @@ namespace pb = ::io::prometheus::client;
 
 constexpr char kAcceptProtobuf[] =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
-
-std::string Gunzip(std::string_view body) {
-  z_stream stream{};
-  EXPECT_EQ(inflateInit2(&stream, MAX_WBITS + 16), Z_OK);
-  std::string out(64u << 20, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(body.data()));
-  stream.avail_in = static_cast<uInt>(body.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(inflate(&stream, Z_FINISH), Z_STREAM_END);
-  EXPECT_EQ(stream.avail_in, 0u);
-  out.resize(stream.total_out);
-  inflateEnd(&stream);
-  return out;
-}
 
 // Gives the same text over and over, in pieces of one size.
 class Repeater final : public http::BodySource {

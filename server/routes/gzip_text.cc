@@ -1,0 +1,154 @@
+#include "server/routes/gzip_text.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/routes/deflater.h"
+
+namespace pgw {
+namespace {
+
+// Pieces below this share a run: alone they would be a tenth to a half larger, and cost as much to
+// begin as to compress.
+constexpr std::size_t kAloneBytes = 4 * 1024;
+// A call ends after so much text has been compressed, half a millisecond, or so much can be sent.
+constexpr std::size_t kInputBytesPerCall = 64 * 1024;
+constexpr std::size_t kOutputBytesPerCall = 256 * 1024;
+
+// Deflate, no name, no time, fastest, Unix: what zlib writes.
+constexpr std::string_view kGzipHeader("\x1f\x8b\x08\0\0\0\0\0\x04\x03", 10);
+// An empty last block.
+constexpr std::string_view kDeflateEnd("\x03\0", 2);
+
+void AppendLittleEndian(std::uint32_t value, std::string& out) {
+  for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<char>(value >> shift));
+}
+
+std::uint32_t Crc(std::uint32_t crc, std::string_view text) {
+  return static_cast<std::uint32_t>(
+      crc32_z(crc, reinterpret_cast<const Bytef*>(text.data()), text.size()));
+}
+
+}  // namespace
+
+GzipText::GzipText(std::unique_ptr<const TextScrape> text)
+    : text_(std::move(text)), deflater_(std::make_unique<Deflater>(Deflater::kRaw)) {}
+
+GzipText::~GzipText() = default;
+
+void GzipText::Next(std::vector<std::string_view>& pieces) {
+  output_.clear();
+  parts_.clear();
+  // Without memory for a deflater the answer ends short of a gzip trailer, which clients notice.
+  if (finished_ || !deflater_->ready()) return;
+  if (!std::exchange(begun_, true)) {
+    output_.append(kGzipHeader);
+    AddOutput(0);
+  }
+  const std::vector<TextPiece>& all = text_->pieces();
+  std::size_t compressed = 0;
+  std::size_t sent = 0;
+  while (at_ < all.size() && compressed < kInputBytesPerCall && sent < kOutputBytesPerCall) {
+    const TextPiece& piece = all[at_];
+    const bool stays = piece.block != nullptr && piece.text.size() >= kAloneBytes;
+    if (stays && offset_ == 0) {
+      EndRun();
+      if (DeflatedTextRef kept = text_->pushed().FindDeflated(piece)) {
+        sent += kept->bytes.size();
+        AddKept(std::move(kept));
+        ++at_;
+        continue;
+      }
+    }
+    const std::size_t size = stays ? CompressForBlock(piece) : CompressOnce(piece.text);
+    compressed += size;
+    offset_ += size;
+    if (offset_ < piece.text.size()) continue;
+    ++at_;
+    offset_ = 0;
+  }
+  if (at_ == all.size()) Finish();
+  // All of a run may still be in the deflater, but nothing would mean the end.
+  if (parts_.empty()) {
+    deflater_->Feed({}, Z_SYNC_FLUSH, output_);
+    AddOutput(0);
+  }
+  for (const Part& part : parts_) {
+    pieces.push_back(part.kept != nullptr
+                         ? std::string_view(part.kept->bytes)
+                         : std::string_view(output_).substr(part.begin, part.end - part.begin));
+  }
+}
+
+void GzipText::AddKept(DeflatedTextRef kept) {
+  Checksum(*kept);
+  parts_.push_back({std::move(kept), 0, 0});
+}
+
+void GzipText::AddOutput(std::size_t begin) {
+  if (begin == output_.size()) return;
+  if (!parts_.empty() && parts_.back().kept == nullptr) {
+    parts_.back().end = output_.size();
+  } else {
+    parts_.push_back({nullptr, begin, output_.size()});
+  }
+}
+
+std::size_t GzipText::CompressForBlock(const TextPiece& piece) {
+  const std::string_view text = piece.text.substr(offset_, kInputBytesPerCall);
+  const bool last = offset_ + text.size() == piece.text.size();
+  if (!growing_) {
+    growing_.emplace();
+    deflater_->Reset();
+  }
+  const std::size_t begin = output_.size();
+  // Flushed whether it is the last or not, so that each step has something to send.
+  deflater_->Feed(text, Z_SYNC_FLUSH, output_);
+  AddOutput(begin);
+  growing_->bytes.append(output_, begin);
+  growing_->crc = Crc(growing_->crc, text);
+  if (!last) return text.size();
+  growing_->bytes.shrink_to_fit();
+  growing_->text_size = static_cast<std::uint32_t>(piece.text.size());
+  growing_->crc_operator =
+      static_cast<std::uint32_t>(crc32_combine_gen(static_cast<z_off_t>(piece.text.size())));
+  Checksum(*growing_);
+  text_->pushed().KeepDeflated(piece, std::move(*growing_));
+  growing_.reset();
+  return text.size();
+}
+
+std::size_t GzipText::CompressOnce(std::string_view text) {
+  text = text.substr(offset_, kInputBytesPerCall);
+  if (!std::exchange(in_run_, true)) deflater_->Reset();
+  const std::size_t begin = output_.size();
+  deflater_->Feed(text, Z_NO_FLUSH, output_);
+  AddOutput(begin);
+  crc_ = Crc(crc_, text);
+  size_ += static_cast<std::uint32_t>(text.size());
+  return text.size();
+}
+
+void GzipText::EndRun() {
+  if (!std::exchange(in_run_, false)) return;
+  const std::size_t begin = output_.size();
+  deflater_->Feed({}, Z_SYNC_FLUSH, output_);
+  AddOutput(begin);
+}
+
+void GzipText::Checksum(const DeflatedText& text) {
+  crc_ = static_cast<std::uint32_t>(crc32_combine_op(crc_, text.crc, text.crc_operator));
+  size_ += text.text_size;
+}
+
+void GzipText::Finish() {
+  EndRun();
+  const std::size_t begin = output_.size();
+  output_.append(kDeflateEnd);
+  AppendLittleEndian(crc_, output_);
+  AppendLittleEndian(size_, output_);
+  AddOutput(begin);
+  finished_ = true;
+}
+
+}  // namespace pgw
