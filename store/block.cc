@@ -76,7 +76,7 @@ std::uint32_t Block::Append(std::string_view text, MetricType type, Deadline dea
 
 void Block::Fill(std::uint32_t index, std::string_view text, MetricType type, Deadline deadline) {
   assert(used_ + text.size() <= byte_capacity_);
-  TextChanges();
+  deflated_.Clear();
   Slot& slot = slots()[index];
   slot.offset = used_;
   slot.size = static_cast<std::uint32_t>(text.size());
@@ -90,7 +90,7 @@ void Block::Fill(std::uint32_t index, std::string_view text, MetricType type, De
 
 void Block::Replace(std::uint32_t index, std::string_view text, MetricType type,
                     Deadline deadline) {
-  TextChanges();
+  deflated_.Clear();
   Slot& slot = slots()[index];
   const auto size = static_cast<std::uint32_t>(text.size());
   const std::uint32_t old_size = slot.size;

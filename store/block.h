@@ -45,7 +45,8 @@ struct SlotExtra {
   SharedText error;    // why the samples are inconsistent in themselves (unchecked mode only)
 };
 
-class Block {
+// Aligned so that no slot behind it lies in two cache lines.
+class alignas(sizeof(Slot)) Block {
  public:
   // A block with one reference, no slots, and room for the given numbers.
   static Block* Create(std::uint32_t slot_capacity, std::uint32_t byte_capacity);
@@ -83,6 +84,13 @@ class Block {
   // Scans the slots, and remembers what it finds for the next reader. Thread-safe.
   Deadline TightenMinDeadline() const;
 
+  // Compressed forms of what is alive, left by readers for each other; what is found lives as long
+  // as the reader's reference, since nobody changes a shared block's text.
+  //
+  // Its size alone says which text it stands for: what a block shows changes only by slots that
+  // expire, so of two moments one shows a part of the other's, and parts of one size are the same.
+  DeflatedTexts& deflated() const { return deflated_; }
+
   // ---- For the holder of the only reference.
 
   // Appends a slot with its text. REQUIRES: room for both.
@@ -107,8 +115,6 @@ class Block {
                       std::uint32_t byte_capacity) const;
 
  private:
-  friend class DeflatedTexts;
-
   Block(std::uint32_t slot_capacity, std::uint32_t byte_capacity)
       : slot_capacity_(slot_capacity), byte_capacity_(byte_capacity) {}
   ~Block() = default;
@@ -121,9 +127,6 @@ class Block {
   void RecomputeBounds();
   // Nobody else has a reference, hence no lock: losing theirs ordered all that they did before
   // this.
-  void TextChanges() {
-    if (deflated_ != nullptr) deflated_.reset();
-  }
 
   static const std::vector<SlotExtra> kNoExtras;
 
@@ -136,7 +139,7 @@ class Block {
   mutable std::atomic<Deadline> min_deadline_{std::numeric_limits<Deadline>::max()};
   std::atomic<Deadline> max_deadline_{kFreeSlot};
   std::unique_ptr<std::vector<SlotExtra>> extras_;  // usually null
-  mutable DeflatedTextRef deflated_;                // while others have references: DeflatedTexts'
+  mutable DeflatedTexts deflated_;
 };
 
 // One cache line, so that what a push needs of a block is this, a slot's line and the text.

@@ -1,36 +1,62 @@
 #include "store/deflated_text.h"
 
-#include "store/block.h"
+#include "store/prefetch.h"
 
 namespace pgw {
 
-// Adds itself to the bytes of all while it exists.
-struct DeflatedTexts::Counted {
-  Counted(DeflatedText from, std::shared_ptr<std::atomic<std::size_t>> total)
-      : text(std::move(from)), bytes(std::move(total)) {
-    bytes->fetch_add(footprint(), std::memory_order_relaxed);
+struct DeflatedTexts::Node {
+  Node(DeflatedText from, DeflatedBytes account)
+      : text(std::move(from)),
+        total(std::move(account)),
+        footprint(sizeof(Node) + text.bytes.capacity()) {
+    total->fetch_add(footprint, std::memory_order_relaxed);
   }
-  ~Counted() { bytes->fetch_sub(footprint(), std::memory_order_relaxed); }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
-  std::size_t footprint() const { return sizeof(Counted) + text.bytes.capacity(); }
+  ~Node() { total->fetch_sub(footprint, std::memory_order_relaxed); }
+  Node(const Node&) = delete;
+  Node& operator=(const Node&) = delete;
 
   const DeflatedText text;
-  const std::shared_ptr<std::atomic<std::size_t>> bytes;
+  Node* older = nullptr;
+  const DeflatedBytes total;
+  const std::size_t footprint;
 };
 
-DeflatedTextRef DeflatedTexts::Find(const Block& block, std::size_t text_size) const {
-  MutexLock lock(mutex_);
-  const DeflatedTextRef& kept = block.deflated_;
-  return kept != nullptr && kept->text_size == text_size ? kept : nullptr;
+const DeflatedTexts::Node* DeflatedTexts::Newest() const {
+  const Node* const newest = newest_.load(std::memory_order_acquire);
+  if (newest != nullptr) Prefetch(newest, sizeof(DeflatedText));
+  return newest;
 }
 
-void DeflatedTexts::Keep(const Block& block, DeflatedText text) {
-  const auto counted = std::make_shared<const Counted>(std::move(text), bytes_);
-  DeflatedTextRef kept(counted, &counted->text);
-  MutexLock lock(mutex_);
-  block.deflated_.swap(kept);
+const DeflatedText* DeflatedTexts::Find(const Node* newest, std::size_t text_size) {
+  const Node* node = newest;
+  while (node != nullptr && node->text.text_size != text_size) node = node->older;
+  return node != nullptr ? &node->text : nullptr;
+}
+
+void DeflatedTexts::Keep(DeflatedText text, const DeflatedBytes& total) {
+  const auto welcome = [&text](const Node* node) {
+    int count = 0;
+    for (; node != nullptr; node = node->older, ++count) {
+      if (node->text.text_size == text.text_size) return false;
+    }
+    return count < kNodesMax;
+  };
+  Node* newest = newest_.load(std::memory_order_acquire);
+  if (!welcome(newest)) return;
+  auto node = std::make_unique<Node>(std::move(text), total);
+  // Should two come at once, both are kept.
+  do {
+    node->older = newest;
+  } while (!newest_.compare_exchange_weak(newest, node.get(), std::memory_order_acq_rel));
+  static_cast<void>(node.release());
+}
+
+void DeflatedTexts::Free() {
+  Node* node = newest_.exchange(nullptr, std::memory_order_acquire);
+  while (node != nullptr) {
+    const std::unique_ptr<Node> gone(node);
+    node = gone->older;
+  }
 }
 
 }  // namespace pgw

@@ -9,11 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "base/mutex.h"
-
 namespace pgw {
-
-class Block;
 
 // A part of a gzip body: such parts follow each other in any order.
 struct DeflatedText {
@@ -23,32 +19,43 @@ struct DeflatedText {
   std::uint32_t crc_operator = 0;  // zlib's crc32_combine_gen(text_size)
 };
 
-using DeflatedTextRef = std::shared_ptr<const DeflatedText>;
+// How much memory such texts hold. Shared, since blocks may outlive their store.
+using DeflatedBytes = std::shared_ptr<std::atomic<std::size_t>>;
 
-// Where readers find and leave them. There is one for each store; snapshots share it, since they
-// may outlive the store. Thread-safe.
+// Those of one block, the newest first. Several only where slots expire while the block stays.
 class DeflatedTexts {
  public:
-  // What fits `text_size` bytes of the block's text, or null. REQUIRES: a reference to the block.
-  //
-  // The size alone says which text it is: what a block shows changes only by slots that expire, so
-  // of two moments one shows a part of the other's, and parts of one size are the same.
-  DeflatedTextRef Find(const Block& block, std::size_t text_size) const PGW_EXCLUDES(mutex_);
+  DeflatedTexts() = default;
+  // No thread may still look at what was found.
+  ~DeflatedTexts() { Clear(); }
+  DeflatedTexts(const DeflatedTexts&) = delete;
+  DeflatedTexts& operator=(const DeflatedTexts&) = delete;
 
-  // Leaves it with the block until the block changes, is freed or shows something else. REQUIRES:
-  // as above.
-  void Keep(const Block& block, DeflatedText text) PGW_EXCLUDES(mutex_);
+  // ---- Thread-safe, beside each other.
 
-  // Held by blocks, and by readers that have not finished.
-  std::size_t bytes() const { return bytes_->load(std::memory_order_relaxed); }
+  struct Node;
+  // What Find() looks at, for who wants to ask before; asks for its memory.
+  const Node* Newest() const;
+  // The one that stands for `text_size` bytes, or null.
+  static const DeflatedText* Find(const Node* newest, std::size_t text_size);
+  const DeflatedText* Find(std::size_t text_size) const { return Find(Newest(), text_size); }
+  // Drops the text instead if there is one of that size, or too many already.
+  void Keep(DeflatedText text, const DeflatedBytes& total);
+
+  // ---- For who is alone with them.
+
+  void Clear() {
+    if (newest_.load(std::memory_order_relaxed) != nullptr) Free();
+  }
 
  private:
-  struct Counted;
+  // What a block shows of its text while groups in it expire is soon rewritten; more than these
+  // few would be a second copy of it.
+  static constexpr int kNodesMax = 4;
 
-  // For the references in blocks, while snapshots share them. Held for a few instructions.
-  mutable Mutex mutex_;
-  // Texts may outlive this.
-  std::shared_ptr<std::atomic<std::size_t>> bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
+  void Free();
+
+  std::atomic<Node*> newest_ = nullptr;
 };
 
 }  // namespace pgw

@@ -41,7 +41,7 @@ void MetricStore::Impl::Wipe(Instant now) {
 }
 
 std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t* suspicion) {
-  std::shared_ptr<Snapshot> snapshot(new Snapshot(deflated_));
+  std::shared_ptr<Snapshot> snapshot(new Snapshot(deflated_bytes_));
   MutexLock lock(mutex_);
   snapshot->now_ = Advance(ToDeadline(now.boot));
   *suspicion = suspicion_;
@@ -180,7 +180,8 @@ BootTime MetricStore::Impl::NextExpiry() {
 
 StoreStats MetricStore::Impl::Stats() {
   MutexLock lock(mutex_);
-  return {state_->group_count(), state_->footprint() + deflated_->bytes()};
+  return {state_->group_count(),
+          state_->footprint() + deflated_bytes_->load(std::memory_order_relaxed)};
 }
 
 MetricStore::MetricStore(StoreOptions options)

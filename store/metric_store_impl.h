@@ -134,7 +134,7 @@ class MetricStore::Impl {
   const bool check_;
   const OwnFamilyTable own_;
   std::function<void()> waker_;
-  const std::shared_ptr<DeflatedTexts> deflated_ = std::make_shared<DeflatedTexts>();
+  const DeflatedBytes deflated_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   Mutex mutex_;
   std::unique_ptr<State> state_ PGW_GUARDED_BY(mutex_);
   Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told

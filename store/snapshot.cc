@@ -38,7 +38,8 @@ void Snapshot::VisitText(std::size_t family, std::vector<std::unique_ptr<std::st
   for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
     const Block& block = *blocks_[b];
     if (AllAlive(block, now_)) {
-      if (!block.bytes().empty()) visit(TextPiece{block.bytes(), &block});
+      if (!block.bytes().empty())
+        visit(TextPiece{block.bytes(), &block, block.deflated().Newest()});
       continue;
     }
     auto filtered = std::make_unique<std::string>();
@@ -48,10 +49,10 @@ void Snapshot::VisitText(std::size_t family, std::vector<std::unique_ptr<std::st
     if (filtered->empty()) continue;
     if (filtered->size() == block.bytes().size()) {
       // Only slots without text have expired. Slots need not lie in order: one size, one text.
-      visit(TextPiece{block.bytes(), &block});
+      visit(TextPiece{block.bytes(), &block, block.deflated().Newest()});
       continue;
     }
-    visit(TextPiece{*filtered, &block});
+    visit(TextPiece{*filtered, &block, block.deflated().Newest()});
     scratch.push_back(std::move(filtered));
   }
 }

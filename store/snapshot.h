@@ -39,6 +39,8 @@ Status ReadStoredSamples(std::string_view name, MetricType type, const StoredSam
 struct TextPiece {
   std::string_view text;
   const Block* block = nullptr;  // whose text this is, as far as it is alive
+  // What readers had left with it when the piece was made.
+  const DeflatedTexts::Node* deflated = nullptr;
 };
 
 // All groups at one instant, by family, as a scrape shows them. Immutable, hence thread-safe.
@@ -55,6 +57,8 @@ class Snapshot {
   // Families that have at least one live sample line, in bytewise order of their names as the
   // default escaping emits them.
   std::size_t family_count() const { return families_.size(); }
+  // Of all families together: about as many pieces as they are.
+  std::size_t block_count() const { return blocks_.size(); }
   FamilyView family(std::size_t index) const;
 
   // Appends the family's lines as long contiguous pieces (default escaping). A piece lives as
@@ -64,14 +68,8 @@ class Snapshot {
   void AppendText(std::size_t family, std::vector<TextPiece>& pieces,
                   std::vector<std::unique_ptr<std::string>>& scratch) const;
 
-  // The compressed form of a piece that has a block, or null. One may be left for those who come
-  // later, where none is.
-  DeflatedTextRef FindDeflated(const TextPiece& piece) const {
-    return deflated_->Find(*piece.block, piece.text.size());
-  }
-  void KeepDeflated(const TextPiece& piece, DeflatedText text) const {
-    deflated_->Keep(*piece.block, std::move(text));
-  }
+  // Where the memory of compressed forms is counted that are left with the blocks.
+  const DeflatedBytes& deflated_bytes() const { return deflated_bytes_; }
 
   // True if another escaping, or protobuf, needs the stored messages of this family.
   bool HasMessages(std::size_t family) const;
@@ -101,7 +99,7 @@ class Snapshot {
     std::uint32_t block_count = 0;
   };
 
-  explicit Snapshot(std::shared_ptr<DeflatedTexts> deflated) : deflated_(std::move(deflated)) {}
+  explicit Snapshot(DeflatedBytes deflated_bytes) : deflated_bytes_(std::move(deflated_bytes)) {}
 
   // Drops families without live lines and counts the rest.
   void Finish();
@@ -118,7 +116,7 @@ class Snapshot {
   template <typename Visit>
   void VisitSlots(const FamilyPart& part, const Visit& visit) const;
 
-  const std::shared_ptr<DeflatedTexts> deflated_;
+  const DeflatedBytes deflated_bytes_;
   Deadline now_ = 0;
   std::vector<FamilyPart> families_;
   std::vector<BlockRef> blocks_;

@@ -11,9 +11,13 @@ namespace {
 // Pieces below this share a run: alone they would be a tenth to a half larger, and cost as much to
 // begin as to compress.
 constexpr std::size_t kAloneBytes = 4 * 1024;
+// Where all small pieces together are such a part of the text, they are stored: compressing them
+// would take longer than all the rest of a body that is kept, and make it a twentieth smaller.
+constexpr std::uint64_t kWorthCompressing = 256;
 // A call ends after so much text has been compressed, half a millisecond, or so much can be sent.
 constexpr std::size_t kInputBytesPerCall = 64 * 1024;
-constexpr std::size_t kOutputBytesPerCall = 256 * 1024;
+constexpr std::size_t kOutputBytesPerCall = 512 * 1024;
+constexpr std::size_t kStoredBytesMax = 65'535;
 
 // Deflate, no name, no time, fastest, Unix: what zlib writes.
 constexpr std::string_view kGzipHeader("\x1f\x8b\x08\0\0\0\0\0\x04\x03", 10);
@@ -29,18 +33,38 @@ std::uint32_t Crc(std::uint32_t crc, std::string_view text) {
       crc32_z(crc, reinterpret_cast<const Bytef*>(text.data()), text.size()));
 }
 
+// The block itself is asked only where somebody may have come in between: it is one more line of
+// memory for each piece.
+const DeflatedText* FindKept(const TextPiece& piece) {
+  const DeflatedText* const kept = DeflatedTexts::Find(piece.deflated, piece.text.size());
+  return kept != nullptr ? kept : piece.block->deflated().Find(piece.text.size());
+}
+
+bool Stays(const TextPiece& piece) {
+  return piece.block != nullptr && piece.text.size() >= kAloneBytes;
+}
+
 }  // namespace
 
-GzipText::GzipText(std::unique_ptr<const TextScrape> text)
-    : text_(std::move(text)), deflater_(std::make_unique<Deflater>(Deflater::kRaw)) {}
+GzipText::GzipText(std::unique_ptr<const TextScrape> text) : text_(std::move(text)) {
+  std::uint64_t small = 0;
+  for (const TextPiece& piece : text_->pieces()) {
+    if (!Stays(piece)) small += piece.text.size();
+  }
+  stores_small_ = small * kWorthCompressing <= text_->length();
+}
 
 GzipText::~GzipText() = default;
+
+bool GzipText::HaveDeflater() {
+  if (deflater_ == nullptr) deflater_ = std::make_unique<Deflater>(Deflater::kRaw);
+  return deflater_->ready();
+}
 
 void GzipText::Next(std::vector<std::string_view>& pieces) {
   output_.clear();
   parts_.clear();
-  // Without memory for a deflater the answer ends short of a gzip trailer, which clients notice.
-  if (finished_ || !deflater_->ready()) return;
+  if (finished_) return;
   if (!std::exchange(begun_, true)) {
     output_.append(kGzipHeader);
     AddOutput(0);
@@ -50,18 +74,29 @@ void GzipText::Next(std::vector<std::string_view>& pieces) {
   std::size_t sent = 0;
   while (at_ < all.size() && compressed < kInputBytesPerCall && sent < kOutputBytesPerCall) {
     const TextPiece& piece = all[at_];
-    const bool stays = piece.block != nullptr && piece.text.size() >= kAloneBytes;
+    const bool stays = Stays(piece);
     if (stays && offset_ == 0) {
       EndRun();
-      if (DeflatedTextRef kept = text_->pushed().FindDeflated(piece)) {
+      if (const DeflatedText* const kept = FindKept(piece)) {
         sent += kept->bytes.size();
-        AddKept(std::move(kept));
+        AddKept(*kept);
         ++at_;
         continue;
       }
     }
-    const std::size_t size = stays ? CompressForBlock(piece) : CompressOnce(piece.text);
-    compressed += size;
+    std::size_t size = 0;
+    if (!stays && stores_small_) {
+      size = Store(piece.text);
+      sent += size;
+    } else {
+      // Without memory the answer ends short of a gzip trailer, which clients notice.
+      if (!HaveDeflater()) {
+        finished_ = true;
+        break;
+      }
+      size = stays ? CompressForBlock(piece) : CompressOnce(piece.text);
+      compressed += size;
+    }
     offset_ += size;
     if (offset_ < piece.text.size()) continue;
     ++at_;
@@ -69,7 +104,7 @@ void GzipText::Next(std::vector<std::string_view>& pieces) {
   }
   if (at_ == all.size()) Finish();
   // All of a run may still be in the deflater, but nothing would mean the end.
-  if (parts_.empty()) {
+  if (parts_.empty() && in_run_) {
     deflater_->Feed({}, Z_SYNC_FLUSH, output_);
     AddOutput(0);
   }
@@ -80,9 +115,9 @@ void GzipText::Next(std::vector<std::string_view>& pieces) {
   }
 }
 
-void GzipText::AddKept(DeflatedTextRef kept) {
-  Checksum(*kept);
-  parts_.push_back({std::move(kept), 0, 0});
+void GzipText::AddKept(const DeflatedText& kept) {
+  CountPart(kept);
+  parts_.push_back({&kept, 0, 0});
 }
 
 void GzipText::AddOutput(std::size_t begin) {
@@ -96,7 +131,6 @@ void GzipText::AddOutput(std::size_t begin) {
 
 std::size_t GzipText::CompressForBlock(const TextPiece& piece) {
   const std::string_view text = piece.text.substr(offset_, kInputBytesPerCall);
-  const bool last = offset_ + text.size() == piece.text.size();
   if (!growing_) {
     growing_.emplace();
     deflater_->Reset();
@@ -107,13 +141,13 @@ std::size_t GzipText::CompressForBlock(const TextPiece& piece) {
   AddOutput(begin);
   growing_->bytes.append(output_, begin);
   growing_->crc = Crc(growing_->crc, text);
-  if (!last) return text.size();
+  if (offset_ + text.size() < piece.text.size()) return text.size();
   growing_->bytes.shrink_to_fit();
   growing_->text_size = static_cast<std::uint32_t>(piece.text.size());
   growing_->crc_operator =
       static_cast<std::uint32_t>(crc32_combine_gen(static_cast<z_off_t>(piece.text.size())));
-  Checksum(*growing_);
-  text_->pushed().KeepDeflated(piece, std::move(*growing_));
+  CountPart(*growing_);
+  piece.block->deflated().Keep(std::move(*growing_), text_->pushed().deflated_bytes());
   growing_.reset();
   return text.size();
 }
@@ -124,8 +158,20 @@ std::size_t GzipText::CompressOnce(std::string_view text) {
   const std::size_t begin = output_.size();
   deflater_->Feed(text, Z_NO_FLUSH, output_);
   AddOutput(begin);
-  crc_ = Crc(crc_, text);
-  size_ += static_cast<std::uint32_t>(text.size());
+  CountText(text);
+  return text.size();
+}
+
+std::size_t GzipText::Store(std::string_view text) {
+  text = text.substr(offset_, kStoredBytesMax);
+  const std::size_t begin = output_.size();
+  const auto size = static_cast<std::uint32_t>(text.size());
+  // Not the last block, stored; then the size and its complement.
+  output_.push_back('\0');
+  AppendLittleEndian(size | (~size << 16), output_);
+  output_.append(text);
+  AddOutput(begin);
+  CountText(text);
   return text.size();
 }
 
@@ -136,9 +182,14 @@ void GzipText::EndRun() {
   AddOutput(begin);
 }
 
-void GzipText::Checksum(const DeflatedText& text) {
-  crc_ = static_cast<std::uint32_t>(crc32_combine_op(crc_, text.crc, text.crc_operator));
-  size_ += text.text_size;
+void GzipText::CountPart(const DeflatedText& part) {
+  crc_ = static_cast<std::uint32_t>(crc32_combine_op(crc_, part.crc, part.crc_operator));
+  size_ += part.text_size;
+}
+
+void GzipText::CountText(std::string_view text) {
+  crc_ = Crc(crc_, text);
+  size_ += static_cast<std::uint32_t>(text.size());
 }
 
 void GzipText::Finish() {

@@ -33,27 +33,31 @@ class GzipText final : public http::BodySource {
  private:
   // A part of the answer: a kept text, or what output_ has from one place to another.
   struct Part {
-    DeflatedTextRef kept;
+    const DeflatedText* kept = nullptr;
     std::size_t begin = 0;
     std::size_t end = 0;
   };
 
-  void AddKept(DeflatedTextRef kept);
+  // False: no memory for a deflater.
+  bool HaveDeflater();
+  void AddKept(const DeflatedText& kept);
   // Sends what output_ has from `begin` on.
   void AddOutput(std::size_t begin);
-  // Compresses some of a piece that stays with its block; returns how much.
+  // These take some of the current piece and return how much.
   std::size_t CompressForBlock(const TextPiece& piece);
-  // Compresses some of a piece that is sent only this time; returns how much.
   std::size_t CompressOnce(std::string_view text);
+  std::size_t Store(std::string_view text);
   // Ends what CompressOnce has begun, so that anything may follow.
   void EndRun();
-  void Checksum(const DeflatedText& text);
+  void CountPart(const DeflatedText& part);
+  void CountText(std::string_view text);
   void Finish();
 
   const std::unique_ptr<const TextScrape> text_;
-  const std::unique_ptr<Deflater> deflater_;
-  std::size_t at_ = 0;      // the next piece
-  std::size_t offset_ = 0;  // in it
+  std::unique_ptr<Deflater> deflater_;  // made when needed: it costs more than a whole body of kept
+  bool stores_small_ = true;            // what is small is sent as it is
+  std::size_t at_ = 0;                  // the next piece
+  std::size_t offset_ = 0;              // in it
   bool begun_ = false;
   bool finished_ = false;
   bool in_run_ = false;                  // pieces are being compressed together

@@ -67,13 +67,15 @@ std::optional<MergedFamilies::Item> MergedFamilies::Next() {
 }
 
 TextScrape::TextScrape(ScrapeContent content, Escaping escaping) : content_(std::move(content)) {
+  pieces_.reserve(content_.own->families.size() + content_.pushed->family_count() +
+                  content_.pushed->block_count());
   MergedFamilies families(content_);
   while (const auto item = families.Next()) AddFamily(*item, escaping);
 }
 
 void TextScrape::Add(std::string_view piece) {
   if (piece.empty()) return;
-  pieces_.push_back({piece, nullptr});
+  pieces_.push_back({piece, nullptr, nullptr});
   length_ += piece.size();
 }
 

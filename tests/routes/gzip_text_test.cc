@@ -70,7 +70,7 @@ std::pair<int, int> LargeAndKept(const SnapshotRef& snapshot) {
   for (const TextPiece& piece : text->pieces()) {
     if (piece.block == nullptr || piece.text.size() < kLargeEnoughToStay) continue;
     ++large;
-    if (snapshot->FindDeflated(piece) != nullptr) ++kept;
+    if (piece.block->deflated().Find(piece.text.size()) != nullptr) ++kept;
   }
   return {large, kept};
 }
