@@ -42,6 +42,9 @@ void MetricStore::Impl::Wipe(Instant now) {
 
 std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t* suspicion) {
   std::shared_ptr<Snapshot> snapshot(new Snapshot(deflated_bytes_));
+  // Not under the lock: what the last one needed, and some more.
+  const std::size_t expected = blocks_collected_.load(std::memory_order_relaxed);
+  snapshot->blocks_.reserve(expected + expected / 8);
   MutexLock lock(mutex_);
   snapshot->now_ = Advance(ToDeadline(now.boot));
   *suspicion = suspicion_;
@@ -49,11 +52,9 @@ std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t*
   for (const auto& [names, family] : state_->ordered()) {
     Snapshot::FamilyPart part;
     part.first_block = static_cast<std::uint32_t>(snapshot->blocks_.size());
-    for (const auto& chunk : family->chunks.chunks()) {
-      if (chunk->block->max_deadline() > snapshot->now_) {
-        snapshot->blocks_.emplace_back(chunk->block);
-      }
-    }
+    family->chunks.ForEachBlock([&snapshot](Block* block) {
+      if (block->max_deadline() > snapshot->now_) snapshot->blocks_.emplace_back(block);
+    });
     part.block_count = static_cast<std::uint32_t>(snapshot->blocks_.size()) - part.first_block;
     if (part.block_count == 0) continue;
     part.name = family->name_text;
@@ -63,6 +64,7 @@ std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t*
     part.suspect = family->suspect || all_suspect_;
     snapshot->families_.push_back(std::move(part));
   }
+  blocks_collected_.store(snapshot->blocks_.size(), std::memory_order_relaxed);
   return snapshot;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -135,6 +136,7 @@ class MetricStore::Impl {
   const OwnFamilyTable own_;
   std::function<void()> waker_;
   const DeflatedBytes deflated_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
+  std::atomic<std::size_t> blocks_collected_ = 0;  // by the last snapshot
   Mutex mutex_;
   std::unique_ptr<State> state_ PGW_GUARDED_BY(mutex_);
   Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told

@@ -16,8 +16,10 @@ constexpr std::size_t kAloneBytes = 4 * 1024;
 constexpr std::uint64_t kWorthCompressing = 256;
 // A call ends after so much text has been compressed, half a millisecond, or so much can be sent.
 constexpr std::size_t kInputBytesPerCall = 64 * 1024;
-constexpr std::size_t kOutputBytesPerCall = 512 * 1024;
+constexpr std::size_t kOutputBytesPerCall = 1024 * 1024;
 constexpr std::size_t kStoredBytesMax = 65'535;
+constexpr std::size_t kStoredHeaderBytes = 5;
+constexpr std::size_t kTrailerBytes = 8;
 
 // Deflate, no name, no time, fastest, Unix: what zlib writes.
 constexpr std::string_view kGzipHeader("\x1f\x8b\x08\0\0\0\0\0\x04\x03", 10);
@@ -46,15 +48,28 @@ bool Stays(const TextPiece& piece) {
 
 }  // namespace
 
-GzipText::GzipText(std::unique_ptr<const TextScrape> text) : text_(std::move(text)) {
-  std::uint64_t small = 0;
-  for (const TextPiece& piece : text_->pieces()) {
-    if (!Stays(piece)) small += piece.text.size();
-  }
-  stores_small_ = small * kWorthCompressing <= text_->length();
-}
+GzipText::GzipText(std::unique_ptr<const TextScrape> text) : text_(std::move(text)) { Plan(); }
 
 GzipText::~GzipText() = default;
+
+void GzipText::Plan() {
+  std::uint64_t small = 0;
+  std::uint64_t length = kGzipHeader.size() + kDeflateEnd.size() + kTrailerBytes;
+  bool known = true;
+  for (const TextPiece& piece : text_->pieces()) {
+    if (!Stays(piece)) {
+      const std::uint64_t blocks = (piece.text.size() + kStoredBytesMax - 1) / kStoredBytesMax;
+      length += piece.text.size() + blocks * kStoredHeaderBytes;
+      small += piece.text.size();
+    } else if (const DeflatedText* const kept = FindKept(piece)) {
+      length += kept->bytes.size();
+    } else {
+      known = false;
+    }
+  }
+  stores_small_ = small * kWorthCompressing <= text_->length();
+  if (known && stores_small_) length_ = length;
+}
 
 bool GzipText::HaveDeflater() {
   if (deflater_ == nullptr) deflater_ = std::make_unique<Deflater>(Deflater::kRaw);

@@ -28,6 +28,9 @@ class GzipText final : public http::BodySource {
   explicit GzipText(std::unique_ptr<const TextScrape> text);
   ~GzipText() override;
 
+  // Of the whole body, if it is known: where nothing has to be compressed.
+  std::optional<std::uint64_t> length() const { return length_; }
+
   void Next(std::vector<std::string_view>& pieces) override;
 
  private:
@@ -53,7 +56,11 @@ class GzipText final : public http::BodySource {
   void CountText(std::string_view text);
   void Finish();
 
+  // Looks for kept texts; decides about small pieces.
+  void Plan();
+
   const std::unique_ptr<const TextScrape> text_;
+  std::optional<std::uint64_t> length_;
   std::unique_ptr<Deflater> deflater_;  // made when needed: it costs more than a whole body of kept
   bool stores_small_ = true;            // what is small is sent as it is
   std::size_t at_ = 0;                  // the next piece

@@ -52,7 +52,9 @@ Response Gateway::Scrape(const Request& request) {
     GzipStream stream(std::move(text));
     response.body = ReadAll(stream);
   } else {
-    response.stream = std::make_unique<GzipText>(std::move(text));
+    auto zipped = std::make_unique<GzipText>(std::move(text));
+    response.stream_length = zipped->length();
+    response.stream = std::move(zipped);
   }
   return response;
 }
