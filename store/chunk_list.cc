@@ -4,6 +4,8 @@
 #include <cassert>
 #include <utility>
 
+#include "store/prefetch.h"
+
 namespace pgw {
 namespace {
 
@@ -182,6 +184,16 @@ void ChunkList::Erase(Chunk& chunk) {
     if (open_ + 1 == chunks_.size()) open_ = position;
   }
   chunks_.pop_back();
+}
+
+std::size_t ChunkList::PrefetchBlocks(std::size_t from, std::size_t count) const {
+  constexpr std::size_t kChunksAhead = 16;
+  const std::size_t end = std::min(from + count, chunks_.size());
+  for (std::size_t i = from; i < end; ++i) {
+    if (i + kChunksAhead < end) Prefetch(chunks_[i + kChunksAhead].get(), sizeof(Block*));
+    Prefetch(chunks_[i]->block, sizeof(Block*));
+  }
+  return from < end ? end - from : 0;
 }
 
 bool ChunkList::AnyAlive(Deadline now) const {

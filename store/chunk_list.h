@@ -67,6 +67,9 @@ class ChunkList {
   }
 
   const std::vector<std::unique_ptr<Chunk>>& chunks() const { return chunks_; }
+  // Asks for what ForEachBlock is about to read, of up to `count` blocks from number `from` on.
+  // Returns how many that were.
+  std::size_t PrefetchBlocks(std::size_t from, std::size_t count) const;
   // Calls `visit(Block*)` for all. They and their chunks lie anywhere in cold memory, so they are
   // asked for ahead: waiting for each in turn takes three times as long.
   template <typename Visit>

@@ -1,4 +1,4 @@
-// Text that many may hold and nobody changes. Knows nothing.
+// Text that many may hold and nobody changes. Knows store/prefetch.
 #pragma once
 
 #include <atomic>
@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 #include <utility>
+
+#include "store/prefetch.h"
 
 namespace pgw {
 
@@ -29,6 +31,10 @@ class SharedText {
   }
 
   explicit operator bool() const { return rep_ != nullptr; }
+  // Asks for what a copy writes to.
+  void Prefetch() const {
+    if (rep_ != nullptr) pgw::Prefetch(&rep_->refs, sizeof(rep_->refs));
+  }
   std::string_view view() const { return rep_ != nullptr ? rep_->text : std::string_view(); }
 
  private:
