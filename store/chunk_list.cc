@@ -99,6 +99,12 @@ void ChunkList::MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32
   }
 }
 
+void ChunkList::SetExtra(Chunk& chunk, std::uint32_t slot, SlotContent& content) {
+  footprint_ -= chunk.block->footprint();
+  chunk.block->SetExtra(slot, std::move(content.message), std::move(content.error));
+  footprint_ += chunk.block->footprint();
+}
+
 SlotRef ChunkList::Insert(SlotContent content) {
   Chunk& chunk = ChunkWithRoom(content.text.size());
   const auto size = static_cast<std::uint32_t>(content.text.size());
@@ -112,7 +118,7 @@ SlotRef ChunkList::Insert(SlotContent content) {
     chunk.free_slots.pop_back();
     chunk.block->Fill(slot, content.text, content.type, content.deadline);
   }
-  chunk.block->SetExtra(slot, std::move(content.message), std::move(content.error));
+  SetExtra(chunk, slot, content);
   ++chunk.live;
   return {&chunk, static_cast<std::uint16_t>(slot)};
 }
@@ -128,7 +134,7 @@ SlotRef ChunkList::Replace(SlotRef ref, SlotContent content) {
   const std::size_t size = content.text.size();
   MakeWritable(chunk, 0, static_cast<std::uint32_t>(size > old_size ? size - old_size : 0));
   chunk.block->Replace(ref.slot, content.text, content.type, content.deadline);
-  chunk.block->SetExtra(ref.slot, std::move(content.message), std::move(content.error));
+  SetExtra(chunk, ref.slot, content);
   return ref;
 }
 

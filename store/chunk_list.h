@@ -98,6 +98,8 @@ class ChunkList {
   void MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32_t more_bytes);
   void SetBlock(Chunk& chunk, Block* block);
   void DropDead(Chunk& chunk, std::uint32_t slot_capacity, std::uint32_t byte_capacity);
+  // Accounts for the room that a block makes for what lines cannot say.
+  void SetExtra(Chunk& chunk, std::uint32_t slot, SlotContent& content);
   void Release(SlotRef ref);
   void Erase(Chunk& chunk);
 

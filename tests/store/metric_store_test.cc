@@ -273,6 +273,20 @@ TEST(MetricStoreTest, RefusesLabelValuesThatAreNotUtf8) {
   EXPECT_THAT(driver.Lines(1), UnorderedElementsAre("m{instance=\"\",job=\"a\",x=\"ok\"} 1"));
 }
 
+// -0 is kept as a message beside its line.
+TEST(MetricStoreTest, AccountsForAllThatItHolds) {
+  StoreDriver driver;
+  const std::size_t empty = driver.store().Stats().bytes;
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(driver.Put(kJobA, "m -0\n", 1));
+    ASSERT_TRUE(driver.Put(kJobB, "m 1\n", 1));
+    ASSERT_TRUE(driver.Put(kJobB, "m -0\n", 1));
+    driver.Delete(kJobA, 2);
+    driver.Delete(kJobB, 2);
+    EXPECT_EQ(driver.store().Stats().bytes, empty) << "round " << round;
+  }
+}
+
 class OwnFamiliesTest : public ::testing::Test {
  protected:
   static StoreOptions Options() {
