@@ -32,7 +32,8 @@ void Block::Unref() {
 
 std::size_t Block::footprint() const {
   std::size_t bytes = sizeof(Block) + std::size_t{slot_capacity_} * sizeof(Slot) + byte_capacity_;
-  if (extras_ != nullptr) bytes += sizeof(*extras_) + extras_->capacity() * sizeof(SlotExtra);
+  if (extras_ != nullptr)
+    bytes += sizeof(std::vector<SlotExtra>) + extras_->capacity() * sizeof(SlotExtra);
   return bytes;
 }
 

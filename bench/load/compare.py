@@ -11,6 +11,7 @@ Markdown; each column names its version.
 
 import argparse
 import contextlib
+import gzip
 import json
 import os
 import pathlib
@@ -56,6 +57,13 @@ def group_body(value: int) -> bytes:
     return b"".join(b'batch_metric_%d{stage="load"} %d\n' % (m, value) for m in range(SERIES_PER_GROUP))
 
 
+def varied_body(group: int, round_: int) -> bytes:
+    """Values of six digits that compress as badly as real ones."""
+    return b"".join(b'batch_metric_%d{stage="load"} %d\n' %
+                    (m, 100_000 + (group * 7919 + m * 104_729 + round_ * 31_337) % 900_000)
+                    for m in range(SERIES_PER_GROUP))
+
+
 def cpu_seconds(pid: int) -> float:
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -66,14 +74,14 @@ def rss_mb(pid: int) -> float:
     return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
 
-def fill(server: harness.Server, groups: int) -> None:
+def fill(server: harness.Server, groups: int, body=lambda group: group_body(100_000)) -> None:
     """Pushes all groups over one connection, some requests ahead of the answers."""
     window = 32
     with server.connect(60) as connection:
         for start in range(0, groups, window):
             batch = range(start, min(start + window, groups))
             connection.send(b"".join(
-                harness.build_request("POST", f"/metrics/job/batch/instance/host-{g:07d}", None, group_body(100_000))
+                harness.build_request("POST", f"/metrics/job/batch/instance/host-{g:07d}", None, body(g))
                 for g in batch))
             for _ in batch:
                 status = connection.response("POST").status
@@ -93,14 +101,15 @@ def pushes_per_second(port: int, groups: int, seconds: int, connections: int = C
     return float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
 
 
-def scrape_ms(port: int, times: int) -> tuple[float, int]:
-    """The median time of a plain scrape, first byte sent to last byte received, and its size."""
+def scrape_ms(port: int, times: int, encoding: str = "identity") -> tuple[float, int]:
+    """The median time of a scrape, first byte sent to last byte received, and its size."""
+    request = f"GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept: text/plain\r\nAccept-Encoding: {encoding}\r\n\r\n"
     spans, size = [], 0
     with socket.create_connection(("127.0.0.1", port), 60) as connection:
         buffer = bytearray(1 << 20)
         for _ in range(times):
             begin = time.perf_counter()
-            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept: text/plain\r\n\r\n")
+            connection.sendall(request.encode())
             received, head = 0, b""
             while b"\r\n\r\n" not in head:
                 head += connection.recv(65536)
@@ -285,6 +294,8 @@ def measure(options) -> dict:
         size["go"] = length / 1e6
         memory["go"] = rss_mb(server.pid)
 
+    gzip_scrapes(options, go, web, rows)
+
     first = rows.setdefault("start to first answer: ms", {})
     idle = rows.setdefault("memory then: MB", {})
     for name, program, flags in (("ours", options.ours, []), ("go", go.program, ["--persistence.file="])):
@@ -292,6 +303,39 @@ def measure(options) -> dict:
         first[name] = statistics.median(span for span, _ in samples)
         idle[name] = statistics.median(memory for _, memory in samples)
     return result
+
+
+def gzip_scrapes(options, go, web, rows: dict) -> None:
+    """Scrapes with gzip: nothing has changed since the last one, beside nginx with a file of the same
+    bytes; and everything has."""
+    same = rows.setdefault(f"gzip scrape of {SCRAPE_GROUPS:,} groups of 10, nothing changed: ms", {})
+    changed = rows.setdefault("that, everything changed: ms", {})
+    size = rows.setdefault("size of it: MB", {})
+
+    def change_and_scrape(server, round_: int) -> float:
+        fill(server, SCRAPE_GROUPS, lambda group: varied_body(group, round_))
+        return scrape_ms(server.port, 1, "gzip")[0]
+
+    with harness.Server(options.ours, NO_TTL) as server:
+        changed["ours"] = statistics.median(change_and_scrape(server, r) for r in range(5))
+        with server.connect(60) as connection:
+            connection.send(harness.build_request("GET", "/metrics", {"Accept-Encoding": "gzip"}))
+            content = connection.response("GET").body
+        if gzip.decompress(content).count(b"\nbatch_metric_") != SCRAPE_GROUPS * SERIES_PER_GROUP:
+            raise harness.Failure("the gzip scrape is not whole")
+        ours, reference = [], []
+        with nginx(web.program, content) as port:
+            for _ in range(5):
+                ours.append(scrape_ms(server.port, 4 * SCRAPES, "gzip")[0])
+                reference.append(scrape_ms(port, 4 * SCRAPES)[0])
+        same["ours"], same["nginx"] = statistics.median(ours), statistics.median(reference)
+        size["ours"] = len(content) / 1e6
+    with go_with_groups(go.program, SCRAPE_GROUPS) as server:
+        same["go"], length = scrape_ms(server.port, 3, "gzip")
+        size["go"] = length / 1e6
+    # Its check would make filling take hours; scrapes compress the same.
+    with harness.Server(go.program, ["--persistence.file=", "--push.disable-consistency-check"]) as server:
+        changed["go"] = statistics.median(change_and_scrape(server, r) for r in range(2))
 
 
 def number(value: float | None) -> str:
