@@ -76,7 +76,9 @@ std::uint64_t ExpiryLedger::Sent(std::uint32_t group, std::int64_t now_ns) {
   }
   state.newest = sequence;
   highest_sequence_ = std::max(highest_sequence_, sequence);
-  state.pushes[sequence % kRemembered] = {sequence, now_ns, kUnknown, true, false};
+  Push& push = state.pushes[sequence % kRemembered];
+  if (push.sequence != 0) state.forgotten_ns = std::max(state.forgotten_ns, push.answered_ns);
+  push = {sequence, now_ns, kUnknown, true, false};
   return sequence;
 }
 
@@ -133,12 +135,16 @@ void ExpiryLedger::JudgeShown(Group& group, const ScrapeView::Seen& seen, const 
       figures_.late_max_ns = std::max(figures_.late_max_ns, late);
     }
   }
+  std::uint64_t missing = 0;
   for (const Push& newer : group.pushes) {
     if (newer.sequence <= shown || !newer.accepted || newer.answered_ns > view.asked_ns_) continue;
     // Pushes that were under way together may have been applied in either order.
-    if (push != nullptr && (!push->accepted || push->answered_ns > newer.sent_ns)) continue;
-    if (group.stale_sequence < newer.sequence) ++figures_.stale;
-    group.stale_sequence = std::max(group.stale_sequence, newer.sequence);
+    const std::int64_t shown_answered_ns = push != nullptr ? push->answered_ns : group.forgotten_ns;
+    if (shown_answered_ns <= newer.sent_ns) missing = std::max(missing, newer.sequence);
+  }
+  if (missing > group.stale_sequence) {
+    ++figures_.stale;
+    group.stale_sequence = missing;
   }
 }
 

@@ -122,6 +122,9 @@ class ExpiryLedger {
     std::uint64_t early_sequence = 0;
     std::uint64_t stale_sequence = 0;
     std::uint64_t newest = 0;
+    // When the last of the pushes that are no longer remembered was answered; kUnknown if one of
+    // them was not.
+    std::int64_t forgotten_ns = 0;
   };
 
   void JudgeShown(Group& group, const ScrapeView::Seen& seen, const ScrapeView& view);

@@ -54,9 +54,14 @@ void Progress::Begin(std::string title, double total_s) {
 
 void Progress::Show(const Second& second, double elapsed_s) {
   if (quiet_) return;
-  std::string text = ShowCount(static_cast<double>(second.pushes)) + " pushes/s, p50 " +
-                     ShowTime(second.push_p50_ns) + ", p99 " + ShowTime(second.push_p99_ns) +
-                     ", max " + ShowTime(second.push_max_ns);
+  std::string text;
+  if (second.pushes == 0 && second.errors == 0) {
+    text = "no pushes";
+  } else {
+    text = ShowCount(static_cast<double>(second.pushes)) + " pushes/s, p50 " +
+           ShowTime(second.push_p50_ns) + ", p99 " + ShowTime(second.push_p99_ns) + ", max " +
+           ShowTime(second.push_max_ns);
+  }
   if (second.scrapes > 0) text += ", scrape p50 " + ShowTime(second.scrape_p50_ns);
   if (second.errors > 0) text += ", " + std::to_string(second.errors) + " ERRORS";
   if (second.process) {

@@ -126,6 +126,19 @@ TEST_F(ExpiryLedgerTest, PushesUnderWayTogetherMayBeAppliedInAnyOrder) {
   EXPECT_EQ(figures().violations(), 0u);
 }
 
+TEST_F(ExpiryLedgerTest, JudgesPushesThatItHasForgottenByTheLatestOfThem) {
+  const std::uint64_t first = ledger_.Sent(0, 100);
+  const std::uint64_t second = ledger_.Sent(0, 101);
+  ledger_.Answered(0, second, 110, true);
+  ledger_.Answered(0, first, 120, true);
+  // The scrape shows the first; before it is judged, others push the first out of memory.
+  for (std::int64_t i = 0; i < 3; ++i) Push(0, 200 + 10 * i, 205 + 10 * i);
+  Look(130, 140, {{0, first}});
+  EXPECT_EQ(figures().stale, 0u);
+  Look(250, 260, {{0, first}});
+  EXPECT_EQ(figures().stale, 1u);
+}
+
 TEST_F(ExpiryLedgerTest, APushThatFailedProvesNothing) {
   const std::uint64_t sequence = ledger_.Sent(0, 100);
   ledger_.Answered(0, sequence, 110, false);
