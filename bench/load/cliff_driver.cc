@@ -30,16 +30,16 @@ class CliffDriver::Slot final : public ExchangeListener {
 
   void OnResponse(const ResponseParser& response, std::int64_t now_ns) override {
     const bool accepted = response.status() == 200 || response.status() == 202;
-    ++driver_.stage_.figures.push.statuses[response.status()];
-    if (accepted) ++driver_.accepted_;
+    CliffFigures& figures = *driver_.stage_.figures.cliff;
+    ++(accepted ? figures.accepted : figures.refused);
     driver_.last_answered_ns_ = std::max(driver_.last_answered_ns_, now_ns);
     driver_.stage_.ledger->Answered(group_, sequence_, now_ns, accepted);
     End();
   }
 
-  void OnFailure(Failure failure, std::int64_t now_ns) override {
+  void OnFailure(Failure, std::int64_t now_ns) override {
     failed_ = true;
-    driver_.stage_.figures.push.Failed(failure);
+    ++driver_.stage_.figures.cliff->failed;
     driver_.stage_.ledger->Answered(group_, sequence_, now_ns, false);
     End();
   }

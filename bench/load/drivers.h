@@ -74,6 +74,7 @@ class PushDriver {
   Timer timer_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::vector<Slot*> idle_;
+  std::vector<Slot*> paused_;
   std::uint64_t sent_ = 0;
   std::int64_t stop_ns_;
   bool pumping_ = false;
@@ -91,7 +92,6 @@ class CliffDriver {
   void CheckTimeouts(std::int64_t now_ns);
   // All have been answered, or have failed.
   bool complete() const { return ended_ == slots_.size(); }
-  bool good() const { return complete() && accepted_ == slots_.size(); }
   std::int64_t first_released_ns() const { return first_released_ns_; }
   std::int64_t last_answered_ns() const { return last_answered_ns_; }
 
@@ -107,7 +107,6 @@ class CliffDriver {
   std::vector<std::unique_ptr<Slot>> slots_;
   std::size_t ready_ = 0;  // have only their last byte to send, or have failed
   std::size_t ended_ = 0;
-  std::size_t accepted_ = 0;
   bool released_ = false;
   std::int64_t first_released_ns_ = 0;
   std::int64_t last_answered_ns_ = 0;

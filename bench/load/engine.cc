@@ -1,6 +1,7 @@
 #include "bench/load/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <utility>
 
@@ -107,6 +108,10 @@ void Engine::MakePushers() {
   push.schedule.burst_gap_ns = options_.interval_ns;
   push.schedule.seed = options_.seed + setup_.thread;
   push.start_ns = setup_.start_ns;
+  if (!options_.closed_loop && options_.arrivals == Arrivals::kConstant) {
+    // Between those of the other threads.
+    push.start_ns += std::llround(static_cast<double>(setup_.thread) * 1e9 / options_.rate);
+  }
   pushers_ = std::make_unique<PushDriver>(stage_, push);
   if (ledger_ == nullptr) return;
   for (std::size_t i = 0; i < groups_.count; ++i) {
@@ -198,7 +203,7 @@ void Engine::FollowCliff() {
   if (cliff_ == nullptr || cliff_followed_ || !cliff_->complete()) return;
   cliff_followed_ = true;
   CliffFigures& figures = *figures_.cliff;
-  figures.complete = cliff_->good();
+  figures.complete = figures.accepted == options_.cliff_groups;
   figures.groups = options_.cliff_groups;
   figures.series = options_.cliff_groups * setup_.requests.cliff.series;
   if (cliff_->last_answered_ns() == 0) return;

@@ -21,6 +21,7 @@ void RequestFigures::Merge(const RequestFigures& other) {
   latency.Merge(other.latency);
   for (const auto& [status, times] : other.statuses) statuses[status] += times;
   for (std::size_t i = 0; i < kFailures; ++i) failures[i] += other.failures[i];
+  if (first_refusal.empty()) first_refusal = other.first_refusal;
   not_sent += other.not_sent;
 }
 

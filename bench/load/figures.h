@@ -21,6 +21,7 @@ struct RequestFigures {
   Histogram latency;  // of all that were answered, whatever the status
   std::map<int, std::uint64_t> statuses;
   std::array<std::uint64_t, kFailures> failures = {};
+  std::string first_refusal;   // the beginning of what the server said to it
   std::uint64_t not_sent = 0;  // due, but the run ended while they waited for a connection
 
   void Answered(int status, std::int64_t latency_ns) {
@@ -75,6 +76,9 @@ struct CliffFigures {
   bool complete = false;  // all of it was pushed, and the run went beyond the deadline
   std::uint64_t groups = 0;
   std::uint64_t series = 0;
+  std::uint64_t accepted = 0;  // of its pushes, which are no part of the other figures
+  std::uint64_t refused = 0;
+  std::uint64_t failed = 0;
   double deadline_from_s = 0;  // from the start of the measured time
   double deadline_to_s = 0;
   std::uint64_t shown_before = 0;  // series of the last scrape that was complete before it

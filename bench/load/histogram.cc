@@ -17,7 +17,7 @@ constexpr std::size_t kBuckets = (kLargestBits - kHalfBits + 1) * kHalf;
 
 std::size_t Histogram::IndexOf(std::int64_t value) {
   const auto bits = static_cast<std::uint64_t>(value);
-  const int width = std::bit_width(bits);
+  const auto width = static_cast<int>(std::bit_width(bits));
   const int shift = std::max(0, width - kHalfBits - 1);
   return (static_cast<std::size_t>(shift) << kHalfBits) + static_cast<std::size_t>(bits >> shift);
 }

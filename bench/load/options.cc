@@ -215,7 +215,8 @@ void Reader::Duration(std::string_view flag, std::int64_t& into, std::int64_t le
   if (!value) return Fail(InvalidArgument("--" + std::string(flag) + ": " + value.error().message));
   if (value->count() < least || value->count() > most) {
     return Fail(Wrong(flag, *text,
-                      "a duration from " + std::to_string(least / 1e9).substr(0, 5) + "s to " +
+                      "a duration from " +
+                          std::to_string(static_cast<double>(least) / 1e9).substr(0, 5) + "s to " +
                           std::to_string(most / kSecond) + "s"));
   }
   into = value->count();

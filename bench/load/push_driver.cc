@@ -16,8 +16,14 @@ class PushDriver::Slot final : public ExchangeListener {
     group_ = index;
     due_ns_ = due_ns;
     ExpiryLedger* const ledger = driver_.stage_.ledger;
+    said_.clear();
     sequence_ = ledger != nullptr ? ledger->Sent(index, now_ns) : driver_.sent_ + 1;
     connection_.Send(buffer_.Render(form, driver_.setup_.first_group + index, sequence_));
+  }
+
+  // A push that is accepted is answered without a body.
+  void OnBody(std::string_view piece) override {
+    if (said_.size() < kSaidBytesMax) said_.append(piece.substr(0, kSaidBytesMax - said_.size()));
   }
 
   void OnResponse(const ResponseParser& response, std::int64_t now_ns) override {
@@ -35,7 +41,10 @@ class PushDriver::Slot final : public ExchangeListener {
       stage.figures.cliff->push.Record(latency);
     }
     ++stage.interval.pushes;
-    if (!accepted) ++stage.interval.errors;
+    if (!accepted) {
+      ++stage.interval.errors;
+      if (stage.figures.push.first_refusal.empty()) stage.figures.push.first_refusal = said_;
+    }
     stage.interval.push.Record(latency);
     driver_.OnFree(*this);
   }
@@ -45,19 +54,19 @@ class PushDriver::Slot final : public ExchangeListener {
     if (stage.ledger != nullptr) stage.ledger->Answered(group_, sequence_, now_ns, false);
     if (stage.Measured(due_ns_)) stage.figures.push.Failed(failure);
     ++stage.interval.errors;
-    if (driver_.setup_.closed_loop) {
-      // Nothing that fails at once may turn into a busy loop.
-      driver_.stage_.loop.Post([this] { driver_.OnFree(*this); });
-      return;
-    }
+    // Nothing that fails at once may turn into a busy loop: it goes on with the next check.
+    if (driver_.setup_.closed_loop) return driver_.paused_.push_back(this);
     driver_.OnFree(*this);
   }
 
   Connection& connection() { return connection_; }
 
  private:
+  static constexpr std::size_t kSaidBytesMax = 300;
+
   PushDriver& driver_;
   RequestBuffer buffer_;
+  std::string said_;
   std::uint32_t group_ = 0;
   std::uint64_t sequence_ = 0;
   std::int64_t due_ns_ = 0;
@@ -134,6 +143,9 @@ void PushDriver::Stop(std::int64_t now_ns) {
 
 void PushDriver::CheckTimeouts(std::int64_t now_ns) {
   for (const auto& slot : slots_) slot->connection().CheckTimeout(now_ns);
+  std::vector<Slot*> paused;
+  paused.swap(paused_);
+  for (Slot* const slot : paused) OnFree(*slot);
 }
 
 void PushDriver::Abandon() {

@@ -64,6 +64,14 @@ json::array BucketsJson(const Histogram& histogram) {
   return out;
 }
 
+// A server may say anything, also to a terminal.
+std::string Printable(std::string_view text) {
+  std::string out;
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  for (const char c : text) out += c >= ' ' && c < 0x7f ? c : '?';
+  return out;
+}
+
 json::object RequestsJson(const RequestFigures& figures, bool curve) {
   json::object out = LatencyJson(figures.latency, curve);
   json::object statuses;
@@ -77,6 +85,7 @@ json::object RequestsJson(const RequestFigures& figures, bool curve) {
   }
   out["failures"] = std::move(failures);
   out["not_sent"] = figures.not_sent;
+  if (!figures.first_refusal.empty()) out["first_refusal"] = Printable(figures.first_refusal);
   return out;
 }
 
@@ -106,6 +115,9 @@ json::object CliffJson(const CliffFigures& figures) {
   out["complete"] = figures.complete;
   out["groups"] = figures.groups;
   out["series"] = figures.series;
+  out["accepted"] = figures.accepted;
+  out["refused"] = figures.refused;
+  out["failed"] = figures.failed;
   out["deadline_from_s"] = Rounded(figures.deadline_from_s, 6);
   out["deadline_to_s"] = Rounded(figures.deadline_to_s, 6);
   out["shown_before"] = figures.shown_before;
@@ -276,7 +288,11 @@ std::string RequestsText(std::string_view name, const RequestFigures& figures) {
   }
   if (figures.not_sent > 0)
     answers += ", " + std::to_string(figures.not_sent) + " not sent in time";
-  return text + Line("", answers);
+  text += Line("", answers);
+  if (!figures.first_refusal.empty()) {
+    text += Line("", "first refusal: " + Printable(figures.first_refusal));
+  }
+  return text;
 }
 
 std::string ExpiryText(const ExpiryFigures& figures, std::int64_t ttl_ns) {
