@@ -51,6 +51,7 @@ class Engine {
   std::int64_t measured_from_ns_;
   std::int64_t measured_to_ns_;
   std::int64_t sending_ended_ns_ = 0;
+  std::int64_t drained_ns_ = 0;  // all that was sent has been answered, or was waited for enough
   RunFigures figures_;
   Interval interval_;
   std::size_t second_ = 0;
@@ -181,9 +182,10 @@ void Engine::Tick() {
   const bool stopping = stop_.load(std::memory_order_relaxed);
   figures_.interrupted = figures_.interrupted || (stopping && now < measured_to_ns_);
   if (sending_ended_ns_ == 0 && (now >= measured_to_ns_ || stopping)) StopSending(now);
-  if (sending_ended_ns_ != 0 && Drained(now)) {
-    const bool watched = stopping || watchers_.empty() ||
-                         now >= measured_to_ns_ + options_.linger_ns ||
+  if (drained_ns_ == 0 && sending_ended_ns_ != 0 && Drained(now)) drained_ns_ = now;
+  if (drained_ns_ != 0) {
+    // A server that fell behind took its last push late.
+    const bool watched = stopping || watchers_.empty() || now >= drained_ns_ + options_.linger_ns ||
                          (options_.ttl_ns > 0 && ledger_->AllGone());
     if (watched) return Finish(now);
   }

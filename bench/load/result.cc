@@ -304,7 +304,7 @@ std::string ExpiryText(const ExpiryFigures& figures, std::int64_t ttl_ns) {
   text += ", " + std::to_string(figures.stale) + " stale, " + std::to_string(figures.partial) +
           " partial, " + std::to_string(figures.torn) + " torn";
   text = Line("expiry", text);
-  if (ttl_ns > 0) {
+  if (ttl_ns > 0 && figures.expired > 0) {
     text += Line("", std::to_string(figures.expired) + " pushes seen to expire in " +
                          std::to_string(figures.scrapes) + " looks, gone at most " +
                          ShowTime(figures.late_at_most.Quantile(0.5)) + " (p50), " +
