@@ -303,7 +303,6 @@ void Reader::SetDefaults() {
       o.duration_ns = o.ttl_ns + 5 * kSecond;
       o.warm_up_ns = 0;
       o.watch_interval_ns = 5 * kMs;
-      o.linger_ns = 0;
       break;
     case Scenario::kHerd:
       o.connections = 2000;
@@ -367,7 +366,7 @@ void Reader::SizeGroups() {
     o.interval_ns = static_cast<std::int64_t>(static_cast<double>(o.groups) * 1e9 / o.rate);
   }
   if (!Given("families")) o.families = std::min<std::size_t>(10, o.series);
-  if (!Given("linger") && o.scenario != Scenario::kCliff) {
+  if (!Given("linger")) {
     o.linger_ns =
         o.ttl_ns > 0 && o.ttl_ns <= 30 * kSecond && o.watchers > 0 ? o.ttl_ns + kSecond : 0;
   }

@@ -13,9 +13,12 @@ import html.parser
 import json
 import pathlib
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import payloads
@@ -179,6 +182,56 @@ def check_interrupt(options) -> None:
         expect(total["interrupted"] and total["pushes"] > 0, "nothing was kept")
 
 
+class BadServer:
+    """Answers every request with the same bytes, or not at all, and closes."""
+
+    def __init__(self, answer: bytes | None, reset: bool = False):
+        self._answer, self._reset = answer, reset
+        self._held: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()[0]
+                connection.recv(65536)
+            except OSError:
+                return
+            if self._answer is None:
+                self._held.append(connection)
+                continue
+            connection.sendall(self._answer)
+            if self._reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+    def __enter__(self) -> "BadServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+        for connection in self._held:
+            connection.close()
+
+
+def check_failures(options) -> None:
+    """Each way of failing has its name, and none ends the run."""
+    for kind, server in (
+            ("malformed", BadServer(b"SSH-2.0-x\r\n")),
+            ("closed", BadServer(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")),
+            ("reset", BadServer(b"HTTP/1.1 200 OK\r\nContent-Le", reset=True)),
+            ("timeout", BadServer(None)),
+    ):
+        with server:
+            run = Run(options.load, [f"--url=http://127.0.0.1:{server.port}", "--duration=300ms", "--warm-up=0s", "--rate=50",
+                                     "--groups=50", "--timeout=100ms", "--linger=0s", "--quiet"])
+        failures = run.total()["push"]["failures"]
+        expect(failures.get(kind, 0) > 0, f"{kind}: {failures}")
+        expect(run.total()["pushes"] == 0, f"{kind}: pushes were accepted")
+
+
 def check_refusals(options) -> None:
     for arguments, part in (
             (["--url=https://127.0.0.1"], "https is not measured"),
@@ -220,6 +273,7 @@ def main() -> int:
             pool.submit(tally.check, "early and late are seen", check_violation_is_seen, options)
             pool.submit(tally.check, "an interrupted run keeps what it has", check_interrupt, options)
             pool.submit(tally.check, "refusals", check_refusals, options)
+            pool.submit(tally.check, "failures have names", check_failures, options)
     return tally.finish(options.report)
 
 
