@@ -2,13 +2,17 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -32,6 +36,23 @@ struct LoopClock {
   static time_point now() { return time_point(duration(NowNs())); }
 };
 using AsioTimer = asio::basic_waitable_timer<LoopClock, asio::wait_traits<LoopClock>, Executor>;
+
+// Whether somebody listens there, as far as a second tells.
+bool Answers(const addrinfo& address) {
+  constexpr int kPatienceMs = 1000;
+  const int fd = socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  bool connected = connect(fd, address.ai_addr, address.ai_addrlen) == 0;
+  if (!connected && errno == EINPROGRESS) {
+    pollfd wait{fd, POLLOUT, 0};
+    int error = 0;
+    socklen_t size = sizeof(error);
+    connected = poll(&wait, 1, kPatienceMs) == 1 &&
+                getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+  }
+  close(fd);
+  return connected;
+}
 
 Failure FailureOf(const error_code& error) {
   if (error == asio::error::connection_reset || error == asio::error::broken_pipe) {
@@ -57,27 +78,23 @@ Result<Endpoint> Endpoint::Resolve(const std::string& host, const std::string& p
   if (const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &found); error != 0) {
     return Error{Code::kUnavailable, "cannot find " + host + ": " + gai_strerror(error)};
   }
+  // localhost is ::1 and 127.0.0.1, and a server may listen on one of them.
+  const addrinfo* chosen = found;
+  for (const addrinfo* each = found; found->ai_next != nullptr && each != nullptr;
+       each = each->ai_next) {
+    if (Answers(*each)) {
+      chosen = each;
+      break;
+    }
+  }
   Endpoint endpoint;
-  if (found->ai_addrlen <= kBytesMax) {
-    endpoint.size_ = found->ai_addrlen;
-    std::memcpy(endpoint.bytes_, found->ai_addr, found->ai_addrlen);
+  if (chosen->ai_addrlen <= kBytesMax) {
+    endpoint.size_ = chosen->ai_addrlen;
+    std::memcpy(endpoint.bytes_, chosen->ai_addr, chosen->ai_addrlen);
   }
   freeaddrinfo(found);
   if (endpoint.size_ == 0) return Error{Code::kUnavailable, "no usable address for " + host};
   return endpoint;
-}
-
-bool Endpoint::loopback() const {
-  sockaddr_storage address{};
-  std::memcpy(&address, bytes_, size_);
-  if (address.ss_family == AF_INET) {
-    sockaddr_in v4{};
-    std::memcpy(&v4, bytes_, sizeof(v4));
-    return (ntohl(v4.sin_addr.s_addr) >> 24) == 127;
-  }
-  sockaddr_in6 v6{};
-  std::memcpy(&v6, bytes_, sizeof(v6));
-  return address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
 std::string_view FailureName(Failure failure) {

@@ -22,10 +22,9 @@ std::int64_t NowNs();
 class Endpoint {
  public:
   Endpoint() = default;
-  // `host` without the brackets of an IPv6 address. Takes the first address there is.
+  // `host` without the brackets of an IPv6 address. Of several addresses the first that answers, or
+  // the first.
   static Result<Endpoint> Resolve(const std::string& host, const std::string& port);
-
-  bool loopback() const;
 
  private:
   friend class Connection;

@@ -271,10 +271,12 @@ std::string Line(std::string_view name, const std::string& value) {
 std::string RequestsText(std::string_view name, const RequestFigures& figures) {
   const Histogram& latency = figures.latency;
   if (latency.count() == 0 && figures.failed() == 0) return {};
-  std::string text = "p50 " + ShowTime(latency.Quantile(0.5)) + ", p90 " +
-                     ShowTime(latency.Quantile(0.9)) + ", p99 " + ShowTime(latency.Quantile(0.99)) +
-                     ", p99.9 " + ShowTime(latency.Quantile(0.999)) + ", max " +
-                     ShowTime(latency.max());
+  std::string text = "no answers";
+  if (latency.count() > 0) {
+    text = "p50 " + ShowTime(latency.Quantile(0.5)) + ", p90 " + ShowTime(latency.Quantile(0.9)) +
+           ", p99 " + ShowTime(latency.Quantile(0.99)) + ", p99.9 " +
+           ShowTime(latency.Quantile(0.999)) + ", max " + ShowTime(latency.max());
+  }
   text = Line(name, text);
   std::string answers;
   for (const auto& [status, times] : figures.statuses) {
