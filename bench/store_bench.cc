@@ -1,8 +1,15 @@
 // What the store costs: pushes into few and many groups, a control-plane push, a scrape.
+//
+// Own bodies are pushed as well, one after the other into one group:
+// PGW_BENCH_BODIES=file:file:… store_bench
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -96,6 +103,33 @@ void BM_PushControlPlane(benchmark::State& state) {
   state.SetBytesProcessed(static_cast<std::int64_t>(bodies[0].size()) * state.iterations());
 }
 BENCHMARK(BM_PushControlPlane)->Arg(1)->Arg(0);
+
+void BM_PushBodies(benchmark::State& state, const std::vector<std::string>& bodies) {
+  MetricStore store{StoreOptions()};
+  const GroupKey key = *GroupKey::Make({{"job", "kube-scheduler"}, {"instance", "controller-0"}});
+  FamilySet set;
+  std::int64_t i = 0;
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    const std::string& body = bodies[static_cast<std::size_t>(++i) % bodies.size()];
+    Push(store, key, body, i, set, &state);
+    bytes += body.size();
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
+}
+
+const bool registered = [] {
+  const char* const files = std::getenv("PGW_BENCH_BODIES");
+  if (files == nullptr) return false;
+  std::vector<std::string> bodies;
+  std::istringstream names(files);
+  for (std::string name; std::getline(names, name, ':');) {
+    std::ifstream file(name, std::ios::binary);
+    bodies.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  }
+  benchmark::RegisterBenchmark("BM_PushBodies", BM_PushBodies, std::move(bodies));
+  return true;
+}();
 
 void BM_Snapshot(benchmark::State& state) {
   const auto store = Filled(static_cast<std::size_t>(state.range(0)));
