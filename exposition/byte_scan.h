@@ -2,10 +2,12 @@
 // Knows nothing.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -97,6 +99,39 @@ inline const char* FindLineFeedOrBackslash(const char* p, const char* end) {
 #endif
   while (*p != '\\' && *p != '\n') ++p;
   return p;
+}
+
+// How many line feeds there are. Lines are too short for memchr to get up to speed.
+inline std::size_t CountLineFeeds(std::string_view text) {
+  const char* p = text.data();
+  const char* const end = p + text.size();
+  std::size_t count = 0;
+#if defined(__SSE2__)
+  const __m128i line_feed = _mm_set1_epi8('\n');
+  while (end - p >= 16) {
+    constexpr std::ptrdiff_t kVectorsMax = 255;  // until a byte of `sums` is full
+    __m128i sums = _mm_setzero_si128();
+    for (std::ptrdiff_t left = std::min(kVectorsMax, (end - p) / 16); left > 0; --left, p += 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      sums = _mm_sub_epi8(sums, _mm_cmpeq_epi8(bytes, line_feed));
+    }
+    const __m128i halves = _mm_sad_epu8(sums, _mm_setzero_si128());
+    count += static_cast<std::size_t>(_mm_cvtsi128_si32(halves)) +
+             static_cast<std::size_t>(_mm_extract_epi16(halves, 4));
+  }
+#else
+  constexpr std::uint64_t kLowerBits = ~byte_scan_internal::kHighBits;
+  for (; end - p >= 8; p += 8) {
+    std::uint64_t word;
+    std::memcpy(&word, p, sizeof word);
+    const std::uint64_t x = word ^ (byte_scan_internal::kLowBits * std::uint64_t{'\n'});
+    // The high bit of each byte of x that is zero, and of no other.
+    const std::uint64_t equal = ~(((x & kLowerBits) + kLowerBits) | x | kLowerBits);
+    count += static_cast<std::size_t>(std::popcount(equal));
+  }
+#endif
+  for (; p != end; ++p) count += *p == '\n' ? 1 : 0;
+  return count;
 }
 
 }  // namespace pgw

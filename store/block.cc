@@ -5,15 +5,14 @@
 #include <cstring>
 #include <new>
 
+#include "exposition/byte_scan.h"
+
 namespace pgw {
 
 const std::vector<SlotExtra> Block::kNoExtras;
 
-// With memchr, which goes by whole vectors: std::count would cost as much as parsing the push.
 std::uint32_t CountLines(std::string_view text) {
-  std::uint32_t lines = 0;
-  for (std::size_t at = text.find('\n'); at != text.npos; at = text.find('\n', at + 1)) ++lines;
-  return lines;
+  return static_cast<std::uint32_t>(CountLineFeeds(text));
 }
 
 Block* Block::Create(std::uint32_t slot_capacity, std::uint32_t byte_capacity) {
