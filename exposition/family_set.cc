@@ -29,6 +29,8 @@ void FamilySet::Clear() {
   ClearBounded(backing);
   arena_->release();
   labels_valid = false;
+  names_plain = false;
+  verbatim = {};
 }
 
 std::string_view FamilySet::Intern(std::string_view text) {

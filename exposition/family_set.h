@@ -120,6 +120,11 @@ class FamilySet {
   // True once the text parser has judged label names and values: they are valid. Protobuf's are
   // as they were sent.
   bool labels_valid = false;
+  // True if, besides, no name in the set needs escaping: each stood bare in a text.
+  bool names_plain = false;
+  // A label value that lies in here holds nothing that lines escape: it stands there as they have
+  // it.
+  std::string_view verbatim;
 
   std::vector<Family> families;
   std::vector<Metric> metrics;

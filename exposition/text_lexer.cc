@@ -42,6 +42,7 @@ bool TextLexer::ReadEscape(std::string& out) {
 }
 
 bool TextLexer::ReadQuotedName(std::string_view kind, NameToken& name) {
+  arena_.names_plain = false;
   scratch_ = name.text;
   ++p;
   const char* const begin = p;

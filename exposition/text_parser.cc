@@ -491,7 +491,7 @@ bool TextParser::TakeKnownLabelName(std::string_view& name) {
   if (!lexer_.StartsWith(known)) return false;
   const char* const behind = lexer_.p + known.size();
   if (behind[0] != '=' || behind[1] != '"') return false;
-  name = {lexer_.p, known.size()};
+  name = known;  // the same view: whoever compares the two lines' names need not look at the text
   lexer_.p = behind + 2;
   return true;
 }
@@ -643,6 +643,8 @@ Status ParseText(std::string_view body, NameValidation validation, FamilySet& ou
                                       " bytes is larger than " + std::to_string(kBodyBytesMax)};
   }
   out.labels_valid = true;
+  out.names_plain = true;  // until the lexer meets a quoted one
+  out.verbatim = body;
   return TextParser(validation, out).Parse(body);
 }
 

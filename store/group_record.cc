@@ -9,6 +9,7 @@
 #include "exposition/names.h"
 #include "store/bookkeeping.h"
 #include "store/byte_format.h"
+#include "store/group_key.h"
 
 namespace pgw {
 namespace {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "exposition/debug_string.h"
+#include "exposition/family_table.h"
 #include "exposition/keyed_hash.h"
 #include "exposition/names.h"
 #include "exposition/protobuf_reader.h"
@@ -17,7 +18,7 @@
 namespace pgw {
 namespace {
 
-constexpr Label kEmptyInstance{"instance", ""};
+constexpr std::string_view kInstance = "instance";
 
 // Of a family in a record.
 enum RecordFlag : std::uint8_t {
@@ -45,6 +46,12 @@ std::string Both(std::string_view first, std::string_view second, std::string_vi
 
 std::string TwinText(const PreparedFamily& family, std::string_view other) {
   return "collected metrics named " + Both(family.name, other, family.exposed);
+}
+
+Error TooLargeAt(const Family& family) {
+  return {Code::kTooLarge,
+          "pushed metrics exceed " + std::to_string(PreparedPush::kRenderedBytesMax) +
+              " bytes with their grouping labels, at metric " + GoQuote(family.name)};
 }
 
 bool HasTimestamp(const FamilySet& set) {
@@ -86,27 +93,22 @@ void AppendExposedLabels(std::span<const Label> labels, std::string& out) {
   out.append("} ");
 }
 
-GroupingLabels::GroupingLabels(std::string_view key) {
-  VisitGroupKey(key, [this](std::string_view name, std::string_view value) {
-    labels_.push_back({name, value});
-    needs_escaping_ = needs_escaping_ || NeedsEscaping(name);
-  });
-  with_instance_ = labels_;
-  const auto at = std::ranges::lower_bound(with_instance_, kEmptyInstance, NameLess);
-  if (at == with_instance_.end() || at->name != kEmptyInstance.name) {
-    with_instance_.insert(at, kEmptyInstance);
-  }
-}
-
 Status PreparedPush::Prepare(const GroupingLabels& grouping, FamilySet& set,
                              const OwnFamilyTable& own) {
   Clear();
   set_ = &set;
+  grouping_ = &grouping;
+  sanitized_ = false;
+  plain_ = set.labels_valid && set.names_plain && !grouping.needs_escaping();
   refused_ = HasTimestamp(set);
   if (refused_) return {};
+  if (!plain_) SanitizeAll();
   for (std::uint32_t i = 0; i < set.families.size(); ++i) {
     const std::string_view name = set.families[i].name;
-    if (name != kPushTimeName && name != kPushFailureTimeName) PrepareFamily(i, grouping);
+    if (name == kPushTimeName || name == kPushFailureTimeName) continue;
+    PrepareFamily(i);
+    if (!plain_) continue;
+    if (const Status status = RenderPlain(families_.back()); !status) return status;
   }
   IndexNames();
   for (std::uint32_t i = 0; i < families_.size(); ++i) {
@@ -127,8 +129,9 @@ Status PreparedPush::Prepare(const GroupingLabels& grouping, FamilySet& set,
 void PreparedPush::Clear() {
   set_ = nullptr;
   read_back_.reset();
+  sanitized_ = true;
   record_.reset();
-  text_.clear();
+  text_size_ = 0;
   families_.clear();
   names_.clear();
   errors_.Clear();
@@ -179,7 +182,7 @@ bool PreparedPush::RepeatsName() const {
   std::vector<std::string_view> others;  // whose name need not be in the index
   for (std::uint32_t i = 0; i < families_.size(); ++i) {
     const PreparedFamily& family = families_[i];
-    const std::uint32_t found = FindIndex(HashedView(family.exposed));
+    const std::uint32_t found = FindIndex(HashedView(family.hash, family.exposed));
     if (found == i) continue;
     if (found != kNoIndex && families_[found].name == family.name) return true;
     others.push_back(family.name);
@@ -216,6 +219,7 @@ bool PreparedPush::ReadFamily(ByteReader& reader, std::string_view record) {
   family.text_offset = static_cast<std::size_t>(lines.data() - record.data());
   family.text_size = lines.size();
   family.family = static_cast<std::uint32_t>(families_.size());
+  family.hash = KeyedHash(family.exposed);
   families_.push_back(std::move(family));
   return true;
 }
@@ -254,7 +258,16 @@ void PreparedPush::Complain(PreparedFamily& prepared, const Word& word) {
 
 // Grouping labels win; a sample without instance gets an empty one, so that a scrape with
 // honor_labels does not attach the gateway's own.
-void PreparedPush::Sanitize(const GroupingLabels& grouping, Metric& metric) {
+void PreparedPush::SanitizeAll() const {
+  sanitized_ = true;
+  for (const Family& family : set_->families) {
+    for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+      Sanitize(set_->metrics[m]);
+    }
+  }
+}
+
+void PreparedPush::Sanitize(Metric& metric) const {
   std::vector<Label>& labels = set_->labels;
   const std::size_t first = metric.first_label;
   const std::size_t last = first + metric.label_count;
@@ -262,13 +275,14 @@ void PreparedPush::Sanitize(const GroupingLabels& grouping, Metric& metric) {
   bool has_instance = false;
   for (std::size_t i = first; i < last; ++i) {
     sorted = sorted && (i == first || labels[i - 1].name <= labels[i].name);
-    has_instance = has_instance || labels[i].name == kEmptyInstance.name;
+    has_instance = has_instance || labels[i].name == kInstance;
   }
   if (!sorted) {
     std::sort(labels.begin() + static_cast<std::ptrdiff_t>(first),
               labels.begin() + static_cast<std::ptrdiff_t>(last), std::less<>());
   }
-  const std::span<const Label> forced = has_instance ? grouping.labels() : grouping.with_instance();
+  const std::span<const Label> forced =
+      has_instance ? grouping_->labels() : grouping_->with_instance();
   const std::size_t start = labels.size();
   labels.resize(start + (last - first) + forced.size());
   Label* out = labels.data() + start;
@@ -286,7 +300,7 @@ void PreparedPush::Sanitize(const GroupingLabels& grouping, Metric& metric) {
   labels.resize(start + metric.label_count);
 }
 
-void PreparedPush::PrepareFamily(std::uint32_t index, const GroupingLabels& grouping) {
+void PreparedPush::PrepareFamily(std::uint32_t index) {
   const Family& family = set_->families[index];
   PreparedFamily& prepared = families_.emplace_back();
   prepared.name = family.name;
@@ -296,13 +310,14 @@ void PreparedPush::PrepareFamily(std::uint32_t index, const GroupingLabels& grou
   prepared.family = index;
   prepared.has_samples = family.metric_count > 0;
   prepared.exposed = family.name;
-  if (NeedsEscaping(family.name)) {
+  if (!plain_ && NeedsEscaping(family.name)) {
     prepared.exposed = set_->Intern(EscapeName(family.name, Escaping::kUnderscores));
     prepared.beyond_lines = true;
   }
+  prepared.hash = KeyedHash(prepared.exposed);
+  if (plain_) return;  // the rest comes with the lines
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
-    Metric& metric = set_->metrics[m];
-    Sanitize(grouping, metric);
+    const Metric& metric = set_->metrics[m];
     if (metric.beyond_lines) prepared.beyond_lines = true;
     const Label* const labels = set_->labels.data() + metric.first_label;
     if (std::any_of(labels, labels + metric.label_count,
@@ -312,8 +327,46 @@ void PreparedPush::PrepareFamily(std::uint32_t index, const GroupingLabels& grou
   }
 }
 
+// `bytes` at the end of the text.
+char* PreparedPush::Room(std::size_t bytes) {
+  const std::size_t needed = text_size_ + bytes;
+  if (needed > text_.size()) text_.resize(std::max(needed, 2 * text_.size()));
+  return text_.data() + text_size_;
+}
+
+// Looks at the samples as they were pushed.
+Status PreparedPush::RenderPlain(PreparedFamily& prepared) {
+  const Family& family = set_->families[prepared.family];
+  prepared.text_offset = text_size_;
+  prepared.names_fine = true;
+  prepared.names_same = true;
+  prepared.meets_grouping = false;
+  for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+    const Metric& metric = set_->metrics[m];
+    const std::span<const Label> pushed = Pushed(metric);
+    if (m == family.first_metric || !form_.Fits(pushed)) {
+      prepared.names_same = m == family.first_metric;
+      form_.Make(*grouping_, family, pushed);
+      prepared.names_fine = prepared.names_fine && form_.names_fine();
+      prepared.meets_grouping = prepared.meets_grouping || form_.meets_grouping();
+    }
+    prepared.beyond_lines = prepared.beyond_lines || metric.beyond_lines;
+    const std::size_t bytes_max = form_.BytesMax(metric, pushed);
+    if (bytes_max > kRenderedBytesMax - text_size_) return TooLargeAt(family);
+    const char* const end = form_.Write(*set_, metric, pushed, Room(bytes_max));
+    text_size_ = static_cast<std::size_t>(end - text_.data());
+  }
+  prepared.text_size = text_size_ - prepared.text_offset;
+  return {};
+}
+
 void PreparedPush::CheckSamples(PreparedFamily& prepared) {
   const Family& family = set_->families[prepared.family];
+  if (plain_ && prepared.names_fine) {
+    if (family.metric_count > 1 && !PlainlyUnique(prepared)) CheckUnique(prepared);
+    return;
+  }
+  if (!sanitized_) SanitizeAll();
   std::string why;
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
     const Metric& metric = set_->metrics[m];
@@ -404,8 +457,39 @@ bool PreparedPush::InAscendingOrder(const Family& family) const {
   return true;
 }
 
+bool PreparedPush::PlainlyUnique(const PreparedFamily& prepared) {
+  if (prepared.meets_grouping) return false;
+  // The parser has put together what has the same labels.
+  if (!BoundLabel(prepared.type).empty()) return true;
+  if (!prepared.names_same) return false;
+  const Family& family = set_->families[prepared.family];
+  // The names are the same in all of them, so values tell.
+  const auto same_or_less = [this](std::uint32_t a, std::uint32_t b) {
+    return !std::ranges::lexicographical_compare(Pushed(set_->metrics[a]), Pushed(set_->metrics[b]),
+                                                 {}, &Label::value, &Label::value);
+  };
+  std::uint32_t m = family.first_metric;
+  while (set_->metrics[m].next != kNoIndex && !same_or_less(m, set_->metrics[m].next)) {
+    m = set_->metrics[m].next;
+  }
+  if (set_->metrics[m].next == kNoIndex) return true;
+
+  unique_.clear();
+  for (m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
+    values_.clear();
+    for (const Label& label : Pushed(set_->metrics[m])) {
+      values_.append(label.value).push_back('\xff');  // which is in no UTF-8 text
+    }
+    unique_.emplace_back(KeyedHash(values_), m);
+  }
+  std::ranges::sort(unique_);
+  return std::ranges::adjacent_find(unique_, {}, &std::pair<std::uint64_t, std::uint32_t>::first) ==
+         unique_.end();
+}
+
 // Two samples of one family must differ in a label, as the default escaping exposes them.
 void PreparedPush::CheckUnique(PreparedFamily& prepared) {
+  if (!sanitized_) SanitizeAll();
   const Family& family = set_->families[prepared.family];
   if (!prepared.beyond_lines && InAscendingOrder(family)) return;
   const auto labels_of = [this, &prepared](std::uint32_t m) {
@@ -460,7 +544,7 @@ void PreparedPush::CheckName(PreparedFamily& prepared, std::uint32_t index,
   if (escaped && (prepared.exposed == kPushTimeName || prepared.exposed == kPushFailureTimeName)) {
     return complain_twin(prepared.exposed);
   }
-  const HashedView name(prepared.exposed);
+  const HashedView name(prepared.hash, prepared.exposed);
   if (const OwnFamily* const family = own.Find(name)) {
     if (escaped) return complain_twin(family->name);
     return CheckAgainstOwn(prepared, *family);
@@ -497,7 +581,7 @@ void PreparedPush::IndexNames() {
   for (std::uint32_t i = 0; i < families_.size(); ++i) {
     // Of several families exposed alike the first stays in the index.
     if (!families_[i].has_samples) continue;
-    const HashedView name(families_[i].exposed);
+    const HashedView name(families_[i].hash, families_[i].exposed);
     if (FindIndex(name) == kNoIndex) name_index_.Insert(name.hash, i);
   }
 }
@@ -516,15 +600,25 @@ ExposedFamily PreparedPush::FindExposed(std::string_view exposed) const {
 
 Status PreparedPush::Render(PreparedFamily& prepared) {
   const Family& family = set_->families[prepared.family];
-  prepared.text_offset = text_.size();
+  if (!plain_) {
+    if (const Status status = RenderSanitized(prepared, family); !status) return status;
+  }
+  // What is wrong in itself (unchecked mode) may not read back from lines either.
+  if (prepared.beyond_lines || prepared.error) {
+    prepared.message = SharedText(SerializeFamily(set(), family, Escaping::kAllowUtf8));
+  }
+  return {};
+}
+
+Status PreparedPush::RenderSanitized(PreparedFamily& prepared, const Family& family) {
+  text_.resize(text_size_);
+  prepared.text_offset = text_size_;
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
     Metric metric = set_->metrics[m];
     const std::size_t bytes_max =
         MetricLinesBytesMax(*set_, family, metric, Escaping::kUnderscores);
     if (bytes_max > kRenderedBytesMax - text_.size()) {
-      return Error{Code::kTooLarge, "pushed metrics exceed " + std::to_string(kRenderedBytesMax) +
-                                        " bytes with their grouping labels, at metric " +
-                                        GoQuote(family.name)};
+      return TooLargeAt(family);
     }
     if (prepared.beyond_lines) {
       const std::vector<Label> exposed = ExposedLabels(metric);
@@ -534,11 +628,8 @@ Status PreparedPush::Render(PreparedFamily& prepared) {
     }
     AppendMetricLines(*set_, family, metric, Escaping::kUnderscores, text_);
   }
-  prepared.text_size = text_.size() - prepared.text_offset;
-  // What is wrong in itself (unchecked mode) may not read back from lines either.
-  if (prepared.beyond_lines || prepared.error) {
-    prepared.message = SharedText(SerializeFamily(*set_, family, Escaping::kAllowUtf8));
-  }
+  text_size_ = text_.size();
+  prepared.text_size = text_size_ - prepared.text_offset;
   return {};
 }
 

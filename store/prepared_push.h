@@ -1,8 +1,10 @@
 // A push made ready before the store is locked: labels sanitised, checked in itself and against
-// the own metrics, rendered. Knows exposition, store/group_key.
+// the own metrics, rendered. Knows exposition, store/grouping_labels.
+//
+// Text bodies with plain names, which is nearly all there is, are rendered straight from what was
+// parsed (store/line_form.h); their labels are sanitised only if somebody asks for single samples.
 #pragma once
 
-#include <boost/container/small_vector.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -19,8 +21,9 @@
 #include "exposition/metric_type.h"
 #include "store/byte_format.h"
 #include "store/error_list.h"
-#include "store/group_key.h"
+#include "store/grouping_labels.h"
 #include "store/hashed_view.h"
+#include "store/line_form.h"
 #include "store/own_families.h"
 #include "store/shared_text.h"
 #include "store/suffix_rules.h"
@@ -45,24 +48,6 @@ std::string AboutMetric(const FamilySet& set, const Family& family, const Metric
 // in the default escaping and in the order of the line. REQUIRES: at least one, as job always is.
 void AppendExposedLabels(std::span<const Label> labels, std::string& out);
 
-// Grouping labels as samples carry them. Views into the key it was made from.
-class GroupingLabels {
- public:
-  explicit GroupingLabels(std::string_view key);
-
-  std::span<const Label> labels() const { return {labels_}; }  // sorted by name
-  // The same and, if there is none, instance="": what a sample without one gets.
-  std::span<const Label> with_instance() const { return {with_instance_}; }
-  bool needs_escaping() const { return needs_escaping_; }
-
- private:
-  using Labels = boost::container::small_vector<Label, 6>;
-
-  Labels labels_;
-  Labels with_instance_;
-  bool needs_escaping_ = false;
-};
-
 struct PreparedFamily {
   std::string_view name;     // as pushed
   std::string_view exposed;  // in the default escaping
@@ -70,12 +55,18 @@ struct PreparedFamily {
   bool has_help = false;
   MetricType type = MetricType::kUntyped;
   std::uint32_t family = 0;  // in the set
+  std::uint64_t hash = 0;    // of `exposed`
   std::size_t text_offset = 0;
   std::size_t text_size = 0;
   bool has_samples = false;
   bool beyond_lines = false;  // needs `message`
   bool refused = false;       // for its name, type or help; its samples are not looked at then
-  SharedText message;         // where lines do not carry everything
+  // What is known of plainly rendered samples: their label names are fine, are the same ones in all
+  // of them, and one of them meets one that the group adds.
+  bool names_fine = false;
+  bool names_same = false;
+  bool meets_grouping = true;
+  SharedText message;  // where lines do not carry everything
   // The first reason why this family is inconsistent in itself or with an own metric. None if it
   // only contradicts another family of the push.
   SharedText error;
@@ -83,9 +74,9 @@ struct PreparedFamily {
 
 class PreparedPush {
  public:
-  // Sanitises `set` in place and fills this object, whose memory is reused. `set` and `grouping`
-  // must outlive what is prepared.
-  // kTooLarge: the rendered text would exceed kRenderedBytesMax.
+  // Sanitises `set` in place, at once or when it is asked for, and fills this object, whose memory
+  // is reused. `set` and `grouping` must outlive what is prepared. kTooLarge: the rendered text
+  // would exceed kRenderedBytesMax.
   Status Prepare(const GroupingLabels& grouping, FamilySet& set, const OwnFamilyTable& own);
 
   // The same from what AppendRecord wrote, which must outlive this object's use. Nothing is parsed
@@ -100,14 +91,15 @@ class PreparedPush {
   // Gives back memory beyond what usual pushes need.
   void Trim();
 
-  // Of a push that was read from a record: parsed when first asked for.
+  // What was pushed, sanitised: made when first asked for.
   const FamilySet& set() const {
     if (set_ == nullptr) ReadBack();
+    if (!sanitized_) SanitizeAll();
     return *set_;
   }
   const std::vector<PreparedFamily>& families() const { return families_; }
   std::string_view text(const PreparedFamily& family) const {
-    return (record_ ? *record_ : std::string_view(text_))
+    return (record_ ? *record_ : std::string_view(text_.data(), text_size_))
         .substr(family.text_offset, family.text_size);
   }
   // The push has a sample with a timestamp, or is known to be refused for whatever reason; nothing
@@ -133,18 +125,28 @@ class PreparedPush {
   bool ReadFamily(ByteReader& reader, std::string_view record);
   bool RepeatsName() const;
   void ReadBack() const;
-  void Sanitize(const GroupingLabels& grouping, Metric& metric);
-  void PrepareFamily(std::uint32_t index, const GroupingLabels& grouping);
+  void SanitizeAll() const;
+  void Sanitize(Metric& metric) const;
+  void PrepareFamily(std::uint32_t index);
+  Status RenderPlain(PreparedFamily& prepared);
+  char* Room(std::size_t bytes);
+  std::span<const Label> Pushed(const Metric& metric) const {
+    return std::span<const Label>(set_->labels).subspan(metric.first_label, metric.label_count);
+  }
   void CheckSamples(PreparedFamily& prepared);
   // The first thing wrong with a sample in itself; false if there is none.
   bool CheckMetric(const Family& family, const Metric& metric, std::string* why) const;
   bool CheckLabels(const Metric& metric, std::string* why) const;
   // True if the samples stand in ascending order of their labels: then no two are alike.
   bool InAscendingOrder(const Family& family) const;
+  // The same of plainly rendered ones, without sanitising them; where that does not say it, true if
+  // the values' hashes differ.
+  bool PlainlyUnique(const PreparedFamily& prepared);
   void CheckUnique(PreparedFamily& prepared);
   void CheckName(PreparedFamily& prepared, std::uint32_t index, const OwnFamilyTable& own);
   void CheckAgainstOwn(PreparedFamily& prepared, const OwnFamily& own);
   Status Render(PreparedFamily& prepared);
+  Status RenderSanitized(PreparedFamily& prepared, const Family& family);
   void IndexNames();
   // Where `exposed` stands in families_; kNoIndex if it was not pushed.
   std::uint32_t FindIndex(const HashedView& exposed) const;
@@ -154,8 +156,15 @@ class PreparedPush {
 
   mutable FamilySet* set_ = nullptr;
   mutable std::unique_ptr<FamilySet> read_back_;  // what set_ is after ReadBack()
-  std::optional<std::string_view> record_;        // where the text is, if not in text_
+  mutable bool sanitized_ = true;
+  const GroupingLabels* grouping_ = nullptr;
+  bool plain_ = false;                      // no name in the set or the grouping needs escaping
+  std::optional<std::string_view> record_;  // where the text is, if not in text_
+  // Grows and keeps its size: to clear it for each push would cost as much as to write it.
   std::string text_;
+  std::size_t text_size_ = 0;
+  LineForm form_;
+  std::string values_;  // of one sample, to be hashed
   std::vector<PreparedFamily> families_;
   std::deque<std::string> names_;                                // escaped, of a record
   HashIndex name_index_;                                         // into families_, by exposed name
