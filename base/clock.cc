@@ -18,6 +18,8 @@ Instant SystemClock::Now() const {
   return {BootTime(Read(CLOCK_BOOTTIME)), WallTime(Read(CLOCK_REALTIME))};
 }
 
+BootTime SystemClock::BootNow() const { return BootTime(Read(CLOCK_BOOTTIME)); }
+
 std::string SystemBootId() {
   std::ifstream file("/proc/sys/kernel/random/boot_id");
   std::string id;

@@ -95,6 +95,8 @@ struct Family {
   std::string_view help;
   bool has_help = false;
   MetricType type = MetricType::kUntyped;
+  bool type_fixed = false;      // in a text: by its TYPE line or its first sample
+  std::uint64_t name_hash = 0;  // KeyedHash of the name; 0 where nobody has needed it yet
   std::uint32_t first_metric = kNoIndex;
   std::uint32_t last_metric = kNoIndex;
   std::uint32_t metric_count = 0;

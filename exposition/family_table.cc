@@ -27,8 +27,9 @@ FamilyTable::Member FamilyTable::Resolve(std::string_view name) {
     named_like_[static_cast<std::size_t>(part)] = true;
   }
   const auto created = static_cast<std::uint32_t>(set_.families.size());
-  set_.families.emplace_back().name = name;
-  has_type_.push_back(false);
+  Family& family = set_.families.emplace_back();
+  family.name = name;
+  family.name_hash = hash;
   index_.Insert(hash, created);
   return {created, SamplePart::kNone};
 }

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "exposition/family_set.h"
 #include "exposition/hash_index.h"
@@ -63,15 +62,14 @@ class FamilyTable {
   }
 
   // A family without a type takes one from its TYPE line or its first sample.
-  bool HasType(std::uint32_t family) const { return has_type_[family]; }
-  void FixType(std::uint32_t family) { has_type_[family] = true; }
+  bool HasType(std::uint32_t family) const { return set_.families[family].type_fixed; }
+  void FixType(std::uint32_t family) { set_.families[family].type_fixed = true; }
 
  private:
   std::uint32_t Find(std::string_view name, std::uint64_t hash) const;
 
   FamilySet& set_;
   HashIndex index_;  // of families, by name
-  std::vector<bool> has_type_;
   std::array<bool, 1 + kSuffixedParts.size()> named_like_{};
 };
 

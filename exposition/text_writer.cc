@@ -323,6 +323,11 @@ void AppendLabels(const FamilySet& set, const Metric& metric, Escaping escaping,
 }
 
 void AppendEscapedLabelValue(std::string_view value, std::string& out) {
+  const auto is_escaped = [](char c) { return c == '\n' || c == '"' || c == '\\'; };
+  if (std::ranges::none_of(value, is_escaped)) {
+    out.append(value);
+    return;
+  }
   for (const char c : value) {
     if (c == '\n') {
       out += "\\n";

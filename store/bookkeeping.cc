@@ -55,24 +55,22 @@ std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, dou
   return line;
 }
 
-std::string Restamped(std::string_view old, std::int64_t& last) {
+void Restamp(std::string_view old, std::int64_t& last, std::string& line) {
   constexpr std::int64_t kNextDouble = 256;  // between doubles of nanoseconds, from 2006 to 2043
   const std::size_t prefix = old.rfind(' ') + 1;
-  std::string line(old.substr(0, prefix));
-  const auto append = [&line, prefix](std::int64_t value) {
+  line.assign(old.substr(0, prefix));
+  const auto put = [&line, prefix](std::int64_t value) {
     line.resize(prefix);
     AppendFloat(BookkeepingValue(value), line);
     line.push_back('\n');
   };
-  append(last);
+  put(last);
   const bool shorter = line.size() < old.size() && line.size() + 2 >= old.size();
   const bool has_next = last <= std::numeric_limits<std::int64_t>::max() - kNextDouble;
-  if (!shorter || last == 0 || !has_next) return line;
-  std::string exact = line;
-  append(last + kNextDouble);
-  if (line.size() != old.size()) return exact;
+  if (!shorter || last == 0 || !has_next) return;
+  put(last + kNextDouble);
+  if (line.size() != old.size()) return put(last);
   last += kNextDouble;
-  return line;
 }
 
 }  // namespace pgw

@@ -24,11 +24,11 @@ SharedText BookkeepingMessage(const GroupingLabels& labels, Bookkeeping which, d
 // The sample as a line in the default escaping.
 std::string BookkeepingLine(const GroupingLabels& labels, Bookkeeping which, double value);
 
-// The line with `last` for its value.
+// Makes `line` the line `old` with `last` for its value.
 //
 // A line that changes its length moves all lines behind it in the block. Today's times print with
 // seven decimals; of the quarter that needs one or two fewer, `last` is moved to the next double,
 // 0.26 us later, where that prints at the old length.
-std::string Restamped(std::string_view old, std::int64_t& last);
+void Restamp(std::string_view old, std::int64_t& last, std::string& line);
 
 }  // namespace pgw

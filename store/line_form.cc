@@ -87,11 +87,15 @@ bool HasInfinity(const FamilySet& set, const Metric& metric) {
 
 }  // namespace
 
-void LineForm::Make(const GroupingLabels& grouping, const Family& family,
-                    std::span<const Label> pushed) {
-  constexpr std::string_view kInstance = "instance";
+void LineForm::Enter(const Family& family) {
   name_ = family.name;
+  if (BoundLabel(family.type) != BoundLabel(type_)) made_ = false;
   type_ = family.type;
+}
+
+void LineForm::Make(const GroupingLabels& grouping, std::span<const Label> pushed) {
+  constexpr std::string_view kInstance = "instance";
+  made_ = true;
   names_.clear();
   for (const Label& label : pushed) names_.push_back(label.name);
   boost::container::small_vector<std::uint32_t, 8> order(pushed.size());
@@ -104,7 +108,7 @@ void LineForm::Make(const GroupingLabels& grouping, const Family& family,
   names_fine_ = true;
   text_.clear();
   pieces_.clear();
-  const std::string_view bound = BoundLabel(family.type);
+  const std::string_view bound = BoundLabel(type_);
   const auto open = [this, bound](std::string_view name) {
     if (name.starts_with("__") || (!bound.empty() && name == bound)) names_fine_ = false;
     text_.push_back(text_.empty() ? '{' : ',');
@@ -130,7 +134,7 @@ void LineForm::Make(const GroupingLabels& grouping, const Family& family,
 }
 
 bool LineForm::Fits(std::span<const Label> pushed) const {
-  if (pushed.size() != names_.size()) return false;
+  if (!made_ || pushed.size() != names_.size()) return false;
   for (std::size_t i = 0; i < pushed.size(); ++i) {
     const std::string_view name = pushed[i].name;
     // The parser gives lines in a row the same views.

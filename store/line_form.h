@@ -21,11 +21,15 @@ namespace pgw {
 // Not thread-safe. Views into the set and the grouping labels it was made from.
 class LineForm {
  public:
-  // For metrics of `family` with the label names of `pushed`. REQUIRES: these names are all
-  // different, none of them, of the grouping labels' or the family's needs escaping.
-  void Make(const GroupingLabels& grouping, const Family& family, std::span<const Label> pushed);
+  // Forgets everything.
+  void Clear() { made_ = false; }
+  // From now on it is about metrics of that family, which may well have the labels of the last one.
+  void Enter(const Family& family);
+  // For the label names of `pushed`. REQUIRES: these names are all different, none of them, of the
+  // grouping labels' or the family's needs escaping.
+  void Make(const GroupingLabels& grouping, std::span<const Label> pushed);
 
-  // Whether these are the names, in this order.
+  // Whether it was made for these names, in this order.
   bool Fits(std::span<const Label> pushed) const;
 
   // None of the final names is reserved, or the bound's in this type.
@@ -55,6 +59,7 @@ class LineForm {
   boost::container::small_vector<std::string_view, 8> names_;
   std::string text_;
   boost::container::small_vector<Piece, 8> pieces_;
+  bool made_ = false;
   bool names_fine_ = true;
   bool meets_grouping_ = false;
 };

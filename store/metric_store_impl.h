@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -162,3 +163,4 @@ class MetricStore::Impl {
 };
 
 }  // namespace pgw
+  std::string stamp_line_ PGW_GUARDED_BY(mutex_);

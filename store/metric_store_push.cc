@@ -187,7 +187,7 @@ void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
   targets_.assign(prepared.families().size(), Target());
   if (group == nullptr) {
     for (std::size_t i = 0; i < targets_.size(); ++i) {
-      targets_[i].family = state_->FindFamily(prepared.families()[i].name);
+      targets_[i].family = state_->FindFamily(prepared.families()[i].HashedName());
     }
     return;
   }
@@ -199,7 +199,7 @@ void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
     if (guess < members.size() && members[guess].family->name == name) {
       target = {members[guess].family, guess};
     } else {
-      target.family = state_->FindFamily(name);
+      target.family = state_->FindFamily(prepared.families()[i].HashedName());
       const Member* const member = target.family != nullptr ? group->Find(target.family) : nullptr;
       if (member != nullptr) target.member = static_cast<std::uint32_t>(member - members.data());
     }
@@ -270,9 +270,12 @@ void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping wh
   member.pushed = ToNanoseconds(push.received);
   std::int64_t& last = group.last_push[which];
   const bool restamped = member.family != nullptr && group.escaped_key == nullptr;
-  WriteBookkeeping(group, labels, which,
-                   restamped ? Restamped(ChunkList::Text(member.slot_ref()), last)
-                             : BookkeepingLine(labels, which, BookkeepingValue(last)));
+  if (restamped) {
+    Restamp(ChunkList::Text(member.slot_ref()), last, stamp_line_);
+  } else {
+    stamp_line_ = BookkeepingLine(labels, which, BookkeepingValue(last));
+  }
+  WriteBookkeeping(group, labels, which, stamp_line_);
 }
 
 void MetricStore::Impl::WriteBookkeeping(Group& group, const GroupingLabels& labels,

@@ -132,6 +132,7 @@ void PreparedPush::Clear() {
   sanitized_ = true;
   record_.reset();
   text_size_ = 0;
+  form_.Clear();
   families_.clear();
   names_.clear();
   errors_.Clear();
@@ -314,7 +315,8 @@ void PreparedPush::PrepareFamily(std::uint32_t index) {
     prepared.exposed = set_->Intern(EscapeName(family.name, Escaping::kUnderscores));
     prepared.beyond_lines = true;
   }
-  prepared.hash = KeyedHash(prepared.exposed);
+  const bool hashed = family.name_hash != 0 && prepared.exposed.data() == family.name.data();
+  prepared.hash = hashed ? family.name_hash : KeyedHash(prepared.exposed);
   if (plain_) return;  // the rest comes with the lines
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
     const Metric& metric = set_->metrics[m];
@@ -341,15 +343,16 @@ Status PreparedPush::RenderPlain(PreparedFamily& prepared) {
   prepared.names_fine = true;
   prepared.names_same = true;
   prepared.meets_grouping = false;
+  form_.Enter(family);
   for (std::uint32_t m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {
     const Metric& metric = set_->metrics[m];
     const std::span<const Label> pushed = Pushed(metric);
-    if (m == family.first_metric || !form_.Fits(pushed)) {
+    if (!form_.Fits(pushed)) {
       prepared.names_same = m == family.first_metric;
-      form_.Make(*grouping_, family, pushed);
-      prepared.names_fine = prepared.names_fine && form_.names_fine();
-      prepared.meets_grouping = prepared.meets_grouping || form_.meets_grouping();
+      form_.Make(*grouping_, pushed);
     }
+    prepared.names_fine = prepared.names_fine && form_.names_fine();
+    prepared.meets_grouping = prepared.meets_grouping || form_.meets_grouping();
     prepared.beyond_lines = prepared.beyond_lines || metric.beyond_lines;
     const std::size_t bytes_max = form_.BytesMax(metric, pushed);
     if (bytes_max > kRenderedBytesMax - text_size_) return TooLargeAt(family);
@@ -570,7 +573,8 @@ void PreparedPush::CheckName(PreparedFamily& prepared, std::uint32_t index,
     if (found >= index) return {};
     return {families_[found].name, MaskOf(families_[found].type)};
   };
-  if (auto why = FindSuffixCollision(prepared.name, prepared.exposed, prepared.type, find)) {
+  if (auto why =
+          FindSuffixCollision(prepared.name, prepared.exposed, prepared.type, std::cref(find))) {
     const auto word = [&why] { return *why; };
     return against_own ? Complain(prepared, word) : refuse_beside(word);
   }

@@ -56,6 +56,9 @@ struct PreparedFamily {
   MetricType type = MetricType::kUntyped;
   std::uint32_t family = 0;  // in the set
   std::uint64_t hash = 0;    // of `exposed`
+  HashedView HashedName() const {
+    return exposed.data() == name.data() ? HashedView(hash, name) : HashedView(name);
+  }
   std::size_t text_offset = 0;
   std::size_t text_size = 0;
   bool has_samples = false;

@@ -176,8 +176,8 @@ void State::Schedule(Group& group) {
   if (next != kNeverExpires) calendar_.File(group, next);
 }
 
-StoredFamily* State::FindFamily(std::string_view name) {
-  const auto found = families_.find(HashedView(name));
+StoredFamily* State::FindFamily(const HashedView& name) {
+  const auto found = families_.find(name);
   return found != families_.end() ? found->second : nullptr;
 }
 

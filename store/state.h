@@ -70,7 +70,8 @@ class State {
   // Before the clock changes: takes away for good what has expired and was forgotten.
   void DropForgotten();
 
-  StoredFamily* FindFamily(std::string_view name);
+  StoredFamily* FindFamily(const HashedView& name);
+  StoredFamily* FindFamily(std::string_view name) { return FindFamily(HashedView(name)); }
   StoredFamily& FindOrAddFamily(std::string_view name);
 
   // Calls `visit(StoredFamily&)` for each family exposed under that name.

@@ -127,7 +127,7 @@ Gateway::PushFacts Gateway::FactsOf(const Request& request) {
 }
 
 void Gateway::CountPush(const PushFacts& push, int status) {
-  const BootTime now = clock_.Now().boot;
+  const BootTime now = clock_.BootNow();
   own_metrics_.CountRequest(HandlerName::kPush, push.method, status);
   own_metrics_.ObservePush(push.method, push.bytes, now - push.begin, now);
 }
