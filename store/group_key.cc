@@ -32,15 +32,16 @@ Result<GroupKey> GroupKey::Make(std::vector<std::pair<std::string_view, std::str
   if (!std::ranges::is_sorted(labels, {}, &Pair::first)) {
     std::ranges::stable_sort(labels, {}, &Pair::first);
   }
-  std::string bytes;
-  bytes.reserve(size);
+  std::string bytes(size, kGroupKeySeparator);
+  char* out = bytes.data();
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const auto& [name, value] = labels[i];
     if (i + 1 < labels.size() && labels[i + 1].first == name) continue;  // overwritten
-    if (!bytes.empty()) bytes.push_back(kGroupKeySeparator);
-    bytes.append(name).push_back(kGroupKeySeparator);
-    bytes.append(value);
+    if (out != bytes.data()) ++out;
+    out = std::copy(name.begin(), name.end(), out) + 1;
+    out = std::copy(value.begin(), value.end(), out);
   }
+  bytes.resize(static_cast<std::size_t>(out - bytes.data()));
   return GroupKey(std::move(bytes));
 }
 

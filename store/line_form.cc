@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "exposition/family_table.h"
-#include "exposition/text_writer.h"
+#include "exposition/number.h"
 
 namespace pgw {
 namespace {
@@ -104,33 +104,47 @@ void LineForm::Make(const GroupingLabels& grouping, std::span<const Label> pushe
   if (!std::ranges::is_sorted(order, {}, name_of)) std::ranges::sort(order, {}, name_of);
 
   const bool has_instance = std::ranges::find(names_, kInstance) != names_.end();
+  const std::span<const Label> forced = has_instance ? grouping.labels() : grouping.with_instance();
   meets_grouping_ = has_instance;
   names_fine_ = true;
-  text_.clear();
   pieces_.clear();
+  char* out = Room(pushed, forced);
   const std::string_view bound = BoundLabel(type_);
-  const auto open = [this, bound](std::string_view name) {
+  const auto open = [&](std::string_view name) {
     if (name.starts_with("__") || (!bound.empty() && name == bound)) names_fine_ = false;
-    text_.push_back(text_.empty() ? '{' : ',');
-    text_.append(name).append("=\"");
+    *out = out == text_.data() ? '{' : ',';
+    out = Put("=\"", Put(name, out + 1));
   };
   const auto put_pushed = [&](std::uint32_t i) {
     open(names_[i]);
-    pieces_.push_back({static_cast<std::uint32_t>(text_.size()), i});
-    text_.push_back('"');
+    pieces_.push_back({static_cast<std::uint32_t>(out - text_.data()), i});
+    *out++ = '"';
   };
   auto next = order.begin();
-  for (const Label& label : has_instance ? grouping.labels() : grouping.with_instance()) {
+  for (const Label& label : forced) {
     while (next != order.end() && names_[*next] < label.name) put_pushed(*next++);
     if (next != order.end() && names_[*next] == label.name) {
       meets_grouping_ = true;
       ++next;
     }
     open(label.name);
-    AppendEscapedLabelValue(label.value, text_);
-    text_.push_back('"');
+    out = PutEscaped(label.value, out);
+    *out++ = '"';
   }
   while (next != order.end()) put_pushed(*next++);
+  text_size_ = static_cast<std::size_t>(out - text_.data());
+}
+
+// For all that Make() writes.
+char* LineForm::Room(std::span<const Label> pushed, std::span<const Label> forced) {
+  constexpr std::size_t kLabelOverheadBytes = 4;  // comma, equals sign, quotes
+  std::size_t bytes = 0;
+  for (const Label& label : pushed) bytes += label.name.size() + kLabelOverheadBytes;
+  for (const Label& label : forced) {
+    bytes += label.name.size() + 2 * label.value.size() + kLabelOverheadBytes;
+  }
+  if (bytes > text_.size()) text_.resize(bytes);
+  return text_.data();
 }
 
 bool LineForm::Fits(std::span<const Label> pushed) const {
@@ -145,7 +159,7 @@ bool LineForm::Fits(std::span<const Label> pushed) const {
 }
 
 std::size_t LineForm::BytesMax(const Metric& metric, std::span<const Label> pushed) const {
-  std::size_t bytes = name_.size() + text_.size() + 2 * kFloatBytesMax + kLineOverheadBytes;
+  std::size_t bytes = name_.size() + text_size_ + 2 * kFloatBytesMax + kLineOverheadBytes;
   for (const Piece& piece : pieces_) bytes += 2 * pushed[piece.pushed].value.size();
   return BoundLabel(type_).empty() ? bytes : (metric.point_count + kLinesBesidePoints) * bytes;
 }
@@ -159,7 +173,7 @@ char* LineForm::WriteLabels(const FamilySet& set, std::span<const Label> pushed,
     const std::string_view value = pushed[piece.pushed].value;
     out = IsWithin(value, set.verbatim) ? Put(value, out) : PutEscaped(value, out);
   }
-  return Put({text, static_cast<std::size_t>(text_.data() + text_.size() - text)}, out);
+  return Put({text, static_cast<std::size_t>(text_.data() + text_size_ - text)}, out);
 }
 
 char* LineForm::Write(const FamilySet& set, const Metric& metric, std::span<const Label> pushed,

@@ -52,12 +52,14 @@ class LineForm {
     std::uint32_t pushed = 0;
   };
 
+  char* Room(std::span<const Label> pushed, std::span<const Label> forced);
   char* WriteLabels(const FamilySet& set, std::span<const Label> pushed, char* out) const;
 
   std::string_view name_;
   MetricType type_ = MetricType::kUntyped;
   boost::container::small_vector<std::string_view, 8> names_;
-  std::string text_;
+  std::string text_;  // grows and keeps its size
+  std::size_t text_size_ = 0;
   boost::container::small_vector<Piece, 8> pieces_;
   bool made_ = false;
   bool names_fine_ = true;
