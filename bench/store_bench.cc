@@ -17,6 +17,7 @@
 #include "bench/payload.h"
 #include "exposition/text_parser.h"
 #include "store/metric_store.h"
+#include "store/prepared_push.h"
 
 namespace pgw::bench {
 namespace {
@@ -118,6 +119,29 @@ void BM_PushBodies(benchmark::State& state, const std::vector<std::string>& bodi
   state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
 }
 
+// The way to what the store keeps, without the store.
+void BM_ParsePrepare(benchmark::State& state, const std::vector<std::string>& bodies) {
+  const GroupKey key = *GroupKey::Make({{"job", "kube-scheduler"}, {"instance", "controller-0"}});
+  const GroupingLabels labels(key.bytes());
+  const OwnFamilyTable own({});
+  FamilySet set;
+  PreparedPush push;
+  std::size_t i = 0;
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    const std::string& body = bodies[++i % bodies.size()];
+    set.Clear();
+    if (!ParseText(body, NameValidation::kLegacy, set) || !push.Prepare(labels, set, own) ||
+        push.families().empty() || !push.errors().empty()) {
+      state.SkipWithError("not prepared");
+      return;
+    }
+    push.Trim();
+    bytes += body.size();
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
+}
+
 const bool registered = [] {
   const char* const files = std::getenv("PGW_BENCH_BODIES");
   if (files == nullptr) return false;
@@ -127,6 +151,7 @@ const bool registered = [] {
     std::ifstream file(name, std::ios::binary);
     bodies.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
   }
+  benchmark::RegisterBenchmark("BM_ParsePrepare", BM_ParsePrepare, bodies);
   benchmark::RegisterBenchmark("BM_PushBodies", BM_PushBodies, std::move(bodies));
   return true;
 }();
