@@ -45,6 +45,10 @@ class CommandLog {
   virtual Outcome Delete(const GroupKey& group, Instant received) = 0;
   virtual Outcome Wipe(Instant received) = 0;
 
+  // As MetricStore's. A log that writes pushes down needs their bodies: it takes none.
+  virtual bool TakesRepeats() const { return false; }
+  virtual bool Repeat(const RepeatedPush& /*push*/) { return false; }
+
   // Why commands would be refused, if so.
   virtual Status Ready() const = 0;
 };
@@ -63,6 +67,8 @@ class DirectLog final : public CommandLog {
     store_.Wipe(received);
     return {};
   }
+  bool TakesRepeats() const override { return store_.TakesRepeats(); }
+  bool Repeat(const RepeatedPush& push) override { return store_.Repeat(push); }
   Status Ready() const override { return {}; }
 
  private:

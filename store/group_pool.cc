@@ -23,7 +23,7 @@ Group& GroupPool::Add(std::string_view key) {
   const auto index = static_cast<std::uint32_t>(std::countr_one(page.used));
   const std::uint32_t place = number * kGroupsPerPage + index;
   Group* const group = std::construct_at(At(place), key);
-  group->place = place & 0x7fffffff;
+  group->place = place & 0x3fffffff;
   page.used |= 1u << index;
   if (page.used == kAllUsed) roomy_.pop_back();
   return *group;

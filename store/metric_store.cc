@@ -228,6 +228,8 @@ void MetricStore::Expect(const GroupKey& group) { impl_->Expect(group); }
 Status MetricStore::Push(const PushCommand& command) {
   return impl_->Push(command, Impl::Stamping::kStamps);
 }
+bool MetricStore::Repeat(const RepeatedPush& push) { return impl_->Repeat(push); }
+bool MetricStore::TakesRepeats() const { return impl_->TakesRepeats(); }
 Result<RecordedPush> MetricStore::Record(const PushCommand& command) {
   return impl_->Record(command);
 }

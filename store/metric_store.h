@@ -25,6 +25,7 @@
 #include "exposition/names.h"
 #include "store/command_record.h"
 #include "store/dump.h"
+#include "store/fingerprint.h"
 #include "store/group_key.h"
 #include "store/own_families.h"
 #include "store/session.h"
@@ -46,6 +47,17 @@ struct PushCommand {
   // When the request's body was completely received.
   Instant received{};
   // When what is pushed ceases to exist; kNever for never. ttl/policy.h chooses it.
+  BootTime deadline = kNever;
+  // Of the body and all that decides about what it means, the mode too; if it may be worth asking
+  // for by Repeat().
+  std::optional<Fingerprint> fingerprint = {};
+};
+
+// A push whose body has not been looked into.
+struct RepeatedPush {
+  const GroupKey* group = nullptr;
+  Fingerprint fingerprint;
+  Instant received{};
   BootTime deadline = kNever;
 };
 
@@ -97,6 +109,13 @@ class MetricStore {
   // would themselves collide with another group's).
   // In unchecked mode only timestamps are refused.
   Status Push(const PushCommand& command);
+  // Does what the push of that fingerprint would do, if the last thing that has happened to its
+  // group was that same push: then nothing can be but that it is accepted and leaves everything as
+  // it is, but for times. Costs O(families). False: nothing has changed, so it is to be pushed.
+  // Always in unchecked mode, and where pushes come by Apply.
+  bool Repeat(const RepeatedPush& push);
+  // Whether fingerprints are of any use.
+  bool TakesRepeats() const;
   // Says that such a push is being read. Changes nothing but when memory is fetched.
   void Expect(const GroupKey& group);
 

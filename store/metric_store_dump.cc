@@ -194,6 +194,7 @@ void MetricStore::Impl::PassOn(const Session& fresh) {
 }
 
 void MetricStore::Impl::Retime(Group& group, const Session& fresh) {
+  state_->Forget(group);
   std::int64_t newest = std::numeric_limits<std::int64_t>::min();
   for (const Member& member : group.bookkeeping) newest = std::max(newest, member.pushed);
   for (const Member& member : group.members) newest = std::max(newest, member.pushed);

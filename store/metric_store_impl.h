@@ -36,6 +36,8 @@ class MetricStore::Impl {
   // What a push does to the times of its group.
   enum class Stamping : unsigned char { kStamps, kLeavesTimes };
   Status Push(const PushCommand& command, Stamping stamping);
+  bool Repeat(const RepeatedPush& push);
+  bool TakesRepeats() const { return check_; }
   void Expect(const GroupKey& group);
   Result<RecordedPush> Record(const PushCommand& command);
   Status Apply(const CommandRecord& record, BootTime deadline);
@@ -76,6 +78,8 @@ class MetricStore::Impl {
     Deadline time;  // when it takes effect
     Deadline deadline;
     Stamping stamping = Stamping::kStamps;
+    std::optional<Fingerprint> fingerprint = {};
+    bool* repeats = nullptr;  // set: enters only if it repeats the last push, and this says whether
   };
   enum class TimeRule : unsigned char { kNotBeforeLatest, kAsItSays };
   // What the store thinks of it.
@@ -105,6 +109,8 @@ class MetricStore::Impl {
     return now_;
   }
   Status PushLocked(const Entering& push) PGW_REQUIRES(mutex_);
+  bool RepeatLocked(const Entering& push) PGW_REQUIRES(mutex_);
+  void File(Group& group, Deadline deadline) PGW_REQUIRES(mutex_);
   Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
   static Error TwinError(const GroupingLabels& labels, WallTime last_success);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
@@ -160,7 +166,7 @@ class MetricStore::Impl {
   std::vector<Target> targets_ PGW_GUARDED_BY(mutex_);
   std::vector<std::uint8_t> touched_ PGW_GUARDED_BY(mutex_);
   std::vector<Member> added_ PGW_GUARDED_BY(mutex_);
+  std::string stamp_line_ PGW_GUARDED_BY(mutex_);
 };
 
 }  // namespace pgw
-  std::string stamp_line_ PGW_GUARDED_BY(mutex_);

@@ -24,7 +24,8 @@ Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
     status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
-                    ToDeadline(command.received.boot), ToDeadline(command.deadline), stamping},
+                    ToDeadline(command.received.boot), ToDeadline(command.deadline), stamping,
+                    command.fingerprint},
                    TimeRule::kNotBeforeLatest);
   }
   prepared.Trim();
@@ -44,11 +45,64 @@ Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
       push.time = latest;
     }
     const Deadline next = state_->calendar().Next();
-    status = PushLocked(push);
+    if (push.repeats == nullptr) {
+      status = PushLocked(push);
+    } else {
+      *push.repeats = RepeatLocked(push);
+    }
     earlier = state_->calendar().Next() < next || freed_ >= kFreedWorthTelling;
   }
   if (earlier && waker_) waker_();
   return status;
+}
+
+bool MetricStore::Impl::Repeat(const RepeatedPush& push) {
+  if (!TakesRepeats()) return false;
+  static const PreparedPush nothing;
+  const HashedView key(push.group->hash(), push.group->bytes());
+  const GroupingLabels labels(key.text);
+  bool repeats = false;
+  const Status status = Enter({key, labels, nothing, PushMode::kMerge, check_, push.received.wall,
+                               ToDeadline(push.received.boot), ToDeadline(push.deadline),
+                               Stamping::kStamps, push.fingerprint, &repeats},
+                              TimeRule::kNotBeforeLatest);
+  return status.ok() && repeats;
+}
+
+// What PushLocked() and Apply() would come to. Nothing has to be checked again: what the group has
+// was checked when it came, and all that came since was checked against that.
+bool MetricStore::Impl::RepeatLocked(const Entering& push) {
+  Group* const group = state_->FindAlive(push.key, push.time);
+  const State::LastPush* const last = group != nullptr ? state_->Recall(*group) : nullptr;
+  if (last == nullptr || last->fingerprint != push.fingerprint) return false;
+  std::uint32_t at = group->first;
+  for (std::uint32_t i = 0; i < last->families; ++i) {
+    // What a reader may have seen expire must not be renewed where it stands.
+    const Member& member = group->members[at];
+    if (!member.alive(now_) || push.deadline < member.deadline) return false;
+    at = member.follower;
+  }
+  WriteBeforeChange(*group);
+  StampPush(*group, push, kSuccess);
+  at = group->first;
+  for (std::uint32_t i = 0; i < last->families; ++i) {
+    Member& member = group->members[at];
+    if (member.has_samples) member.family->Show(member.type, member.help);
+    member.pushed = ToNanoseconds(push.received);
+    if (push.deadline > member.deadline) {
+      member.family->chunks.Renew(member.slot_ref(), push.deadline);
+      member.deadline = push.deadline;
+    }
+    at = member.follower;
+  }
+  group->NoteTraces();
+  File(*group, push.deadline);
+  return true;
+}
+
+void MetricStore::Impl::File(Group& group, Deadline deadline) {
+  if (deadline != ToDeadline(kNever))
+    state_->calendar().File(group, deadline);  // if that is nearer
 }
 
 Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
@@ -172,11 +226,15 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
   }
   if (push.stamping == Stamping::kStamps) StampPush(group, push, kSuccess);
   Apply(group, push);
+  if (push.checked && push.fingerprint) {
+    state_->Remember(group, {*push.fingerprint, static_cast<std::uint32_t>(targets_.size())});
+  }
   return {};
 }
 
 Group& MetricStore::Impl::FindOrAddGroup(Group* group, const Entering& push) {
   if (group != nullptr) {
+    state_->Forget(*group);
     WriteBeforeChange(*group);
     return *group;
   }
@@ -325,9 +383,7 @@ void MetricStore::Impl::Apply(Group& group, const Entering& push) {
   state_->AccountMembers(group, capacity);
   LinkFollowers(group);
   group.NoteTraces();
-  if (push.deadline != ToDeadline(kNever)) {
-    state_->calendar().File(group, push.deadline);  // if that is nearer
-  }
+  File(group, push.deadline);
   constexpr std::size_t kUsual = 1u << 14;
   if (added_.capacity() > kUsual) decltype(added_)().swap(added_);
   if (targets_.capacity() > kUsual) decltype(targets_)().swap(targets_);

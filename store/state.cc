@@ -10,6 +10,9 @@
 namespace pgw {
 namespace {
 
+// With its share of the table, which is at least half full once it has grown.
+constexpr std::size_t kLastPushBytes = 2 * sizeof(std::pair<const std::uint32_t, State::LastPush>);
+
 constexpr Deadline kNeverExpires = std::numeric_limits<Deadline>::max();
 
 // The labels in the default escaping, sorted by exposed name.
@@ -153,7 +156,24 @@ void State::Unindex(Group& group) {
   groups_by_exposed_.erase(found);
 }
 
+void State::Remember(Group& group, const LastPush& push) {
+  if (last_pushes_.insert_or_assign(group.place, push).second) footprint_ += kLastPushBytes;
+  group.remembered = 1;
+}
+
+void State::Erase(Group& group) {
+  footprint_ -= last_pushes_.erase(group.place) * kLastPushBytes;
+  group.remembered = 0;
+}
+
+const State::LastPush* State::Recall(const Group& group) const {
+  if (group.remembered == 0) return nullptr;
+  const auto found = last_pushes_.find(group.place);
+  return found != last_pushes_.end() ? &found->second : nullptr;
+}
+
 void State::FreeGroup(Group& group) {
+  Forget(group);
   Unindex(group);
   calendar_.Remove(group);
   ReleaseShape(group.shape);

@@ -16,6 +16,7 @@
 
 #include "exposition/hash_index.h"
 #include "store/expiry_calendar.h"
+#include "store/fingerprint.h"
 #include "store/group_pool.h"
 #include "store/hashed_view.h"
 #include "store/prepared_push.h"
@@ -58,6 +59,20 @@ class State {
   template <typename Lag>
   std::size_t EraseExpired(Group& group, Deadline now, std::size_t families_max, const Lag& lag,
                            bool* group_erased);
+
+  // What the last push of a group was, for as long as nothing else has changed in the group: then
+  // the same push once more has nothing to do but to renew.
+  struct LastPush {
+    Fingerprint fingerprint;
+    std::uint32_t families = 0;  // in the order of Group::first and Member::follower
+  };
+  void Remember(Group& group, const LastPush& push);
+  // Before anything changes in the group.
+  void Forget(Group& group) {
+    if (group.remembered != 0) Erase(group);
+  }
+  // Null if it is not known.
+  const LastPush* Recall(const Group& group) const;
 
   // Files the group for its next expiry.
   void Schedule(Group& group);
@@ -104,6 +119,7 @@ class State {
   Group* Find(const HashedView& key) const;
   void Unindex(Group& group);
   void FreeGroup(Group& group);
+  void Erase(Group& group);
   void EraseFamilyIfUnused(StoredFamily& family);
   Group* FindByExposedKey(std::string_view key, Deadline now, std::string_view except);
 
@@ -113,6 +129,7 @@ class State {
   // Only groups with names that need escaping, by their key in the default escaping.
   std::unordered_multimap<std::string, Group*> groups_by_exposed_;
   std::size_t group_count_ = 0;
+  boost::unordered_flat_map<std::uint32_t, LastPush> last_pushes_;  // by place: few groups have one
   std::map<std::string, Shape, std::less<>> shapes_;  // by their names, joined with FF
   ExpiryCalendar calendar_;
 
@@ -149,8 +166,10 @@ std::size_t State::EraseExpired(Group& group, Deadline now, std::size_t families
     if (whole) group.members.pop_back();
   }
   if (!whole) {
-    if (erased > 0)
+    if (erased > 0) {
+      Forget(group);
       std::erase_if(group.members, [](const Member& m) { return m.family == nullptr; });
+    }
   } else if (group.members.empty()) {
     for (Member& member : group.bookkeeping) EmptyMember(group, member, now);
     FreeGroup(group);

@@ -14,6 +14,9 @@ namespace {
 using http::Request;
 using http::Response;
 
+// Smaller bodies are parsed in the time that it takes to look whether that is needed.
+constexpr std::size_t kFingerprintedBytesMin = 4096;
+
 constexpr char kRejected[] = "pushed metrics are invalid or inconsistent with existing metrics";
 
 // The set that this thread parses into, empty on both ends of its use: it keeps its arrays from
@@ -33,6 +36,14 @@ class BorrowedSet {
     return families;
   }
 };
+
+// What decides about the outcome of a push beside its body and its group, all else being the same
+// for the server's whole life.
+std::uint64_t MeaningOf(const Request& request, PushMode mode, BodyEncoding encoding) {
+  const bool protobuf = IsDelimitedProtobuf(request.Find("Content-Type").value_or(""));
+  return static_cast<std::uint64_t>(encoding) << 2 | (mode == PushMode::kReplace ? 2u : 0u) |
+         (protobuf ? 1u : 0u);
+}
 
 Status Parse(const Request& request, std::string_view body, NameValidation validation,
              FamilySet& out) {
@@ -69,6 +80,17 @@ Response Gateway::PushBody(const Request& request, const GroupKey& group) {
   std::string_view body = request.body;
   DecodedBody decoded;
   const BodyEncoding encoding = EncodingOf(request.Find("Content-Encoding"));
+  PushCommand command;
+  command.group = &group;
+  command.mode = request.method == "PUT" ? PushMode::kReplace : PushMode::kMerge;
+  command.received = request.received;
+  command.deadline = ttl_.DeadlineFor(request.received.boot);
+  if (body.size() >= kFingerprintedBytesMin && commands_.TakesRepeats()) {
+    command.fingerprint = FingerprintOf(body, MeaningOf(request, command.mode, encoding));
+    if (commands_.Repeat({&group, *command.fingerprint, command.received, command.deadline})) {
+      return AnswerPush(FactsOf(request), request.remote_address, {});
+    }
+  }
   if (encoding != BodyEncoding::kIdentity) {
     decoded = encoding == BodyEncoding::kGzip ? DecodeGzip(body, options_.decompressed_bytes_max)
                                               : DecodeSnappy(body, options_.decompressed_bytes_max);
@@ -82,12 +104,7 @@ Response Gateway::PushBody(const Request& request, const GroupKey& group) {
   if (const Status status = Parse(request, body, options_.validation, *families); !status) {
     return RefuseBody(request, status.error());
   }
-  PushCommand command;
-  command.group = &group;
-  command.mode = request.method == "PUT" ? PushMode::kReplace : PushMode::kMerge;
   command.families = &*families;
-  command.received = request.received;
-  command.deadline = ttl_.DeadlineFor(request.received.boot);
   Outcome outcome = commands_.Push(command);
   PushFacts facts = FactsOf(request);
   if (outcome.pending == nullptr) {

@@ -113,6 +113,56 @@ TEST_F(PushTest, AcceptsAnEmptyBody) {
                                               "1.583781848025745e+09\n"));
 }
 
+// Large enough to be recognised when it comes again.
+std::string LargeBody(std::string_view value) {
+  std::string body;
+  for (int i = 0; i < 400; ++i) {
+    body.append("large{n=\"").append(std::to_string(i)).append("\"} ").append(value).append("\n");
+  }
+  return body;
+}
+
+TEST_F(PushTest, TakesTheSameLargeBodyAgainAndAgain) {
+  const std::string body = LargeBody("1");
+  EXPECT_EQ(Send("POST", "/metrics/job/a", body).status, 200);
+  const std::string before = ScrapePushed();
+  EXPECT_THAT(before, HasSubstr("large{instance=\"\",job=\"a\",n=\"399\"} 1\n"));
+  for (int i = 0; i < 3; ++i) {
+    const std::string earlier = Get("/metrics").body;
+    clock_.Advance(10s);
+    const Reply reply = Send("POST", "/metrics/job/a", body);
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_EQ(reply.body, "");
+    EXPECT_EQ(ScrapePushed(), before);
+    EXPECT_NE(Get("/metrics").body, earlier);  // push_time_seconds has moved
+  }
+  EXPECT_EQ(Send("POST", "/metrics/job/a", LargeBody("2")).status, 200);
+  EXPECT_THAT(ScrapePushed(), HasSubstr("large{instance=\"\",job=\"a\",n=\"399\"} 2\n"));
+  EXPECT_EQ(Send("POST", "/metrics/job/a", body).status, 200);
+  EXPECT_EQ(ScrapePushed(), before);
+}
+
+TEST_F(PushTest, TellsLargeBodiesApartByMethodGroupAndEncoding) {
+  const std::string body = LargeBody("1");
+  Send("POST", "/metrics/job/a", "small 1\n");
+  Send("POST", "/metrics/job/a", body);
+  EXPECT_THAT(ScrapePushed(), HasSubstr("small"));
+  Send("PUT", "/metrics/job/a", body);
+  EXPECT_THAT(ScrapePushed(), Not(HasSubstr("small")));
+  Send("POST", "/metrics/job/b", body);
+  EXPECT_THAT(ScrapePushed(), HasSubstr("large{instance=\"\",job=\"b\",n=\"399\"} 1\n"));
+  EXPECT_EQ(Send("POST", "/metrics/job/a", body, {{"Content-Type", kProtobuf}}).status, 400);
+  EXPECT_EQ(Send("POST", "/metrics/job/a", body, {{"Content-Encoding", "snappy"}}).status, 400);
+  EXPECT_EQ(Send("POST", "/metrics/job/a", body).status, 200);
+}
+
+TEST_F(PushTest, RefusesTheSameLargeBodyAgainAndAgain) {
+  const std::string body = LargeBody("1 5");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Send("POST", "/metrics/job/a", body).status, 400);
+  const std::string malformed = LargeBody("1,5");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Send("POST", "/metrics/job/a", malformed).status, 400);
+}
+
 TEST_F(PushTest, DecodesGzip) {
   EXPECT_EQ(
       Send("PUT", "/metrics/job/j", Gzip("a 1\n") + Gzip("b 2\n"), {{"content-encoding", "GZIP"}})

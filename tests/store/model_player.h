@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "exposition/text_parser.h"
+#include "store/fingerprint.h"
 #include "store/metric_store.h"
 #include "tests/store/naive_model.h"
 #include "tests/support/store_driver.h"
@@ -80,7 +81,17 @@ class ModelPlayer {
     }
   }
 
+  // Pushes that were taken without a look into them.
+  int repeats() const { return repeats_; }
+
  private:
+  struct Past {
+    Labels group;
+    bool replace = false;
+    std::vector<ModelFamily> families;
+  };
+  static constexpr std::size_t kPastMax = 3;
+
   std::uint64_t Below(std::uint64_t bound) { return choose_() % bound; }
 
   template <typename T>
@@ -132,13 +143,24 @@ class ModelPlayer {
       };
       if (std::ranges::none_of(families, related)) families.push_back(std::move(family));
     }
-    const Labels group = RandomGroup();
-    const bool replace = Below(2) == 0;
+    Past push{RandomGroup(), Below(2) == 0, std::move(families)};
+    // As clients do, again and again: for the same to come out without a look into it.
+    if (!past_.empty() && Below(3) == 0) push = past_[Below(past_.size())];
+    if (past_.size() < kPastMax) {
+      past_.push_back(push);
+    } else {
+      past_[Below(kPastMax)] = push;
+    }
+    Play(push);
+  }
+
+  void Play(const Past& push) {
+    const auto& [group, replace, families] = push;
     const std::string body = ModelBody(families);
     const Result<GroupKey> key = GroupKey::Make({group.begin(), group.end()});
     ASSERT_TRUE(key);
-    const Status status = history_.recorded ? PushRecorded(*key, replace, body)
-                                            : PushTo(*store_, *key, replace, body);
+    const Status status =
+        history_.recorded ? PushRecorded(*key, replace, body) : PushOrRepeat(*key, replace, body);
     const bool accepted = model_.Push(group, replace, families, now_);
     ASSERT_EQ(status.ok(), accepted) << (status.ok() ? "" : status.error().message) << "\n"
                                      << key->bytes() << "\n"
@@ -157,6 +179,19 @@ class ModelPlayer {
     command.received = At(now_);
     command.deadline = DeadlineNow();
     return command;
+  }
+
+  Status PushOrRepeat(const GroupKey& key, bool replace, const std::string& body) {
+    const Fingerprint fingerprint = FingerprintOf(body, replace ? 1 : 0);
+    if (store_->Repeat({&key, fingerprint, At(now_), DeadlineNow()})) {
+      ++repeats_;
+      return {};
+    }
+    FamilySet set;
+    EXPECT_TRUE(ParseText(body, NameValidation::kUtf8, set)) << body;
+    PushCommand command = Command(key, replace, set);
+    command.fingerprint = fingerprint;
+    return store_->Push(command);
   }
 
   Status PushTo(MetricStore& store, const GroupKey& key, bool replace, const std::string& body) {
@@ -343,6 +378,8 @@ class ModelPlayer {
   std::int64_t now_ = 1'000'000;  // milliseconds
   std::shared_ptr<const Snapshot> held_;
   std::multiset<std::string> held_text_;
+  std::vector<Past> past_;
+  int repeats_ = 0;
   std::unique_ptr<StoreDump> dump_;
   std::vector<std::string> blocks_;
   std::vector<std::pair<std::string, BootTime>> since_dump_;

@@ -28,9 +28,17 @@ class StoreModelTest : public ::testing::TestWithParam<std::tuple<bool, bool, bo
 
 TEST_P(StoreModelTest, AgreesOnRandomHistories) {
   const auto [check, utf8, ttl] = GetParam();
+  int repeats = 0;
   for (std::uint64_t seed = 1; seed <= kSeeds && !HasFailure(); ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
-    ModelPlayer({check, utf8, ttl ? 1500 : 0}, std::mt19937_64(seed)).Play(60);
+    ModelPlayer player({check, utf8, ttl ? 1500 : 0}, std::mt19937_64(seed));
+    player.Play(60);
+    repeats += player.repeats();
+  }
+  if (check) {
+    EXPECT_GT(repeats, static_cast<int>(kSeeds));
+  } else {
+    EXPECT_EQ(repeats, 0);
   }
 }
 
