@@ -101,6 +101,36 @@ inline const char* FindLineFeedOrBackslash(const char* p, const char* end) {
   return p;
 }
 
+// As memcmp() == 0, for texts that are mostly so short that the call would cost as much again.
+inline bool SameBytes(const char* a, const char* b, std::size_t size) {
+  const auto same_words = [](const char* x, const char* y) {
+    std::uint64_t word_x;
+    std::uint64_t word_y;
+    std::memcpy(&word_x, x, sizeof word_x);
+    std::memcpy(&word_y, y, sizeof word_y);
+    return word_x == word_y;
+  };
+  if (size < 8) {
+    for (std::size_t i = 0; i < size; ++i) {
+      if (a[i] != b[i]) return false;
+    }
+    return true;
+  }
+  std::size_t i = 0;
+#if defined(__SSE2__)
+  for (; i + 16 <= size; i += 16) {
+    const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + i));
+    const __m128i y = _mm_loadu_si128(reinterpret_cast<const __m128i*>(b + i));
+    if (_mm_movemask_epi8(_mm_cmpeq_epi8(x, y)) != 0xffff) return false;
+  }
+#endif
+  for (; i + 8 <= size; i += 8) {
+    if (!same_words(a + i, b + i)) return false;
+  }
+  // The last word overlaps what has been compared.
+  return same_words(a + size - 8, b + size - 8);
+}
+
 // How many line feeds there are. Lines are too short for memchr to get up to speed.
 inline std::size_t CountLineFeeds(std::string_view text) {
   const char* p = text.data();

@@ -32,13 +32,15 @@ std::uint64_t SeriesFinder::Hash(std::uint32_t family, std::span<const Label> la
   return sum;
 }
 
-std::uint32_t SeriesFinder::Find(std::uint32_t family, std::span<const Label> labels) const {
+std::uint32_t SeriesFinder::Find(std::uint32_t family, std::span<const Label> labels) {
+  asked_.reset();
   const Family& owner = set_.families[family];
   if (owner.metric_count == 0) return kNoIndex;
   if (owner.metric_count == 1) {
     return SameLabelSet(LabelsOf(owner.first_metric), labels) ? owner.first_metric : kNoIndex;
   }
-  const std::uint32_t found = index_.Find(Hash(family, labels), [&](std::uint32_t i) {
+  asked_ = Hash(family, labels);
+  const std::uint32_t found = index_.Find(*asked_, [&](std::uint32_t i) {
     return entries_[i].family == family && SameLabelSet(LabelsOf(entries_[i].metric), labels);
   });
   return found == HashIndex::kNone ? kNoIndex : entries_[found].metric;
@@ -47,13 +49,14 @@ std::uint32_t SeriesFinder::Find(std::uint32_t family, std::span<const Label> la
 void SeriesFinder::Add(std::uint32_t family) {
   const Family& owner = set_.families[family];
   if (owner.metric_count < 2) return;
-  if (owner.metric_count == 2) Insert({family, owner.first_metric});
-  Insert({family, owner.last_metric});
+  const std::uint32_t first = owner.first_metric;
+  if (owner.metric_count == 2) Insert({family, first}, Hash(family, LabelsOf(first)));
+  const std::uint32_t last = owner.last_metric;
+  Insert({family, last}, asked_ ? *asked_ : Hash(family, LabelsOf(last)));
 }
 
-void SeriesFinder::Insert(Entry entry) {
-  index_.Insert(Hash(entry.family, LabelsOf(entry.metric)),
-                static_cast<std::uint32_t>(entries_.size()));
+void SeriesFinder::Insert(Entry entry, std::uint64_t hash) {
+  index_.Insert(hash, static_cast<std::uint32_t>(entries_.size()));
   entries_.push_back(entry);
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,10 +23,10 @@ class SeriesFinder {
   explicit SeriesFinder(const FamilySet& set) : set_(set) {}
 
   // The metric of `family` with exactly `labels`, or kNoIndex.
-  std::uint32_t Find(std::uint32_t family, std::span<const Label> labels) const;
+  std::uint32_t Find(std::uint32_t family, std::span<const Label> labels);
 
   // The last metric of `family` is new.
-  // REQUIRES: Find() knows none with its labels.
+  // REQUIRES: the last question was for its labels, and Find() knew none with them.
   void Add(std::uint32_t family);
 
  private:
@@ -36,13 +37,14 @@ class SeriesFinder {
 
   std::span<const Label> LabelsOf(std::uint32_t metric) const;
   static std::uint64_t Hash(std::uint32_t family, std::span<const Label> labels);
-  void Insert(Entry entry);
+  void Insert(Entry entry, std::uint64_t hash);
 
   const FamilySet& set_;
   std::vector<Entry> entries_;
   // Of the entries. A family's first metric enters together with the second one: most families
   // of histograms never need the table.
   HashIndex index_;
+  std::optional<std::uint64_t> asked_;  // the hash of the last question, if it needed one
 };
 
 }  // namespace pgw

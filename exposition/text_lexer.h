@@ -40,7 +40,7 @@ class TextLexer {
 
   bool StartsWith(std::string_view text) const {
     return static_cast<std::size_t>(end - p) >= text.size() &&
-           std::string_view(p, text.size()) == text;
+           SameBytes(p, text.data(), text.size());
   }
 
   void SkipBlanks() {

@@ -99,5 +99,22 @@ TEST(ScanQuotedTest, ReadsNothingBehindTheEnd) {
   }
 }
 
+TEST(SameBytesTest, SeesEachDifferenceAndNothingBehindTheEnd) {
+  GuardedPage page;
+  GuardedPage other_page;
+  ASSERT_TRUE(page.ok());
+  ASSERT_TRUE(other_page.ok());
+  for (std::size_t size = 0; size < 70; ++size) {
+    const std::string text(size, 'x');
+    const std::string_view placed = page.Put(text);
+    EXPECT_TRUE(SameBytes(placed.data(), other_page.Put(text).data(), size));
+    for (std::size_t at = 0; at < size; ++at) {
+      std::string changed = text;
+      changed[at] = 'y';
+      EXPECT_FALSE(SameBytes(placed.data(), other_page.Put(changed).data(), size)) << size << at;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pgw

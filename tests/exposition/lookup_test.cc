@@ -101,6 +101,7 @@ TEST(SeriesFinderTest, KeepsFamiliesApart) {
   set.families.resize(2);
   SeriesFinder finder(set);
   const auto add = [&](std::uint32_t family, std::vector<Label> labels) {
+    EXPECT_EQ(finder.Find(family, labels), kNoIndex);
     const auto first = static_cast<std::uint32_t>(set.labels.size());
     set.labels.insert(set.labels.end(), labels.begin(), labels.end());
     const std::uint32_t metric = set.AddMetric(family);
