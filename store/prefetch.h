@@ -11,6 +11,7 @@ inline constexpr std::size_t kCacheLine = 64;
 // The line at that address, which need not be there any more. The empty statement keeps GCC from
 // taking a function that does nothing else for one that does nothing, and dropping its calls.
 inline void PrefetchLine(std::uintptr_t address) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is read there.
   __builtin_prefetch(reinterpret_cast<const void*>(address));
   __asm__ volatile("" : : "r"(address));
 }
