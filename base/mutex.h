@@ -33,6 +33,9 @@ class PGW_THREAD_ANNOTATION(capability("mutex")) Mutex {
   void lock() PGW_THREAD_ANNOTATION(acquire_capability()) { Lock(); }
   void unlock() PGW_THREAD_ANNOTATION(release_capability()) { mutex_.unlock(); }
 
+ private:
+  static constexpr int kLooks = 60;
+
   // Tells the processor that this is a loop that waits.
   static void Relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -41,9 +44,6 @@ class PGW_THREAD_ANNOTATION(capability("mutex")) Mutex {
     asm volatile("yield");
 #endif
   }
-
- private:
-  static constexpr int kLooks = 60;
 
   std::mutex mutex_;
 };

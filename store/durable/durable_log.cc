@@ -24,12 +24,10 @@ constexpr int kKeeperNiceness = 10;
 // still with it.
 constexpr std::chrono::milliseconds kSlowWrite{20};
 constexpr seconds kSlowPause{1};
-// How long somebody waits for the turn before the committer gets the command: first awake, for
-// about as long as a turn takes, then asleep.
-constexpr int kTurnLooks = 100;
-constexpr std::chrono::milliseconds kTurnWait{1};
-// A journal below that is read back in a fraction of a second, whatever the snapshot's size.
-constexpr std::uint64_t kJournalBytesMin = 8u << 20;
+// How often somebody who has written looks for what came meanwhile, before the committer gets it.
+constexpr int kRoundsMax = 8;
+// After how much written it is looked whether the journal is large.
+constexpr std::uint64_t kLookBytes = 64 * 1024;
 
 Error Refusal(const Error& error) {
   return {Code::kUnavailable, "cannot be stored: " + error.message};
@@ -147,62 +145,88 @@ DurabilityFacts DurableLog::Facts() const {
   facts.recovered_records = durable_->recovered().replayed;
   const MutexLock lock(mutex_);
   facts.failing = failure_.has_value();
-  facts.last_success = last_success_;
+  if (last_success_) facts.last_success = clock_.Now().wall - (SteadyClock::now() - *last_success_);
   return facts;
 }
 
+// Who finds the turn taken leaves the command to whoever has it, and goes on to other requests.
 Outcome DurableLog::Take(Command command) {
   if (options_.sync != SyncMode::kAlways) {
-    std::unique_lock turn(turn_, std::defer_lock);
-    if (TakeTurn(turn)) {
+    std::unique_lock turn(turn_, std::try_to_lock);
+    if (turn.owns_lock() && MayWrite()) {
       const Status status = Write({&command, 1});
+      WriteForOthers(turn);
       return {status ? std::move(command.result) : Status(Refusal(status.error())), nullptr};
     }
   }
   return {Status(), std::make_unique<Pending>(*this, std::move(command))};
 }
 
-// Who waits for the one before and gets the turn comes after it, as it would behind it in the
-// queue.
-bool DurableLog::TakeTurn(std::unique_lock<std::timed_mutex>& turn) {
-  for (int look = 0; look < kTurnLooks; ++look) {
-    if (turn.try_lock()) break;
-    Mutex::Relax();
-  }
-  if (!turn.owns_lock() && (!MayWrite() || !turn.try_lock_for(kTurnWait))) return false;
-  return MayWrite();
+// Whether somebody else than the committer may; who does must call WriteForOthers().
+bool DurableLog::MayWrite() {
+  const MutexLock lock(mutex_);
+  writer_looks_ = !stopping_ && !LeavesToCommitter();
+  return writer_looks_;
 }
 
-// Whether somebody else than the committer may.
-bool DurableLog::MayWrite() const {
-  const MutexLock lock(mutex_);
-  if (!queue_.empty() || stopping_ || failure_ || capture_wanted_) return false;
-  return slow_until_ == SteadyClock::time_point() || SteadyClock::now() >= slow_until_;
+bool DurableLog::LeavesToCommitter() const {
+  return failure_ || capture_wanted_ ||
+         (slow_until_ != SteadyClock::time_point() && SteadyClock::now() < slow_until_);
+}
+
+// What came while somebody had the turn, who then gives it back.
+void DurableLog::WriteForOthers(std::unique_lock<std::mutex>& turn) {
+  std::vector<Waiting> batch;
+  std::vector<Answer> answers;
+  for (int round = 0;; ++round) {
+    {
+      const MutexLock lock(mutex_);
+      if (queue_.empty() || round == kRoundsMax || LeavesToCommitter()) {
+        writer_looks_ = false;
+        if (committer_waits_ && (!queue_.empty() || capture_wanted_)) work_.notify_one();
+        break;
+      }
+      batch.clear();
+      batch.swap(queue_);
+      queue_bytes_ = 0;
+    }
+    WriteBatch(batch, answers);
+  }
+  turn.unlock();
+  for (Answer& answer : answers) answer.sink->Take(std::move(answer.result));
 }
 
 void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
-  Status refusal;
-  {
-    const MutexLock lock(mutex_);
-    const std::size_t bytes = command.record.size();
-    if (stopping_) {
-      refusal = Error{Code::kUnavailable, "cannot be stored: the server stops"};
-    } else if (!queue_.empty() && queue_bytes_ + bytes > options_.queue_bytes_max) {
-      refusal = Error{Code::kOverloaded, "too much is waiting to be stored"};
-    } else {
-      queue_bytes_ += bytes;
-      queue_.push_back({std::move(command), std::move(sink)});
-      if (committer_waits_) work_.notify_one();
-      return;
-    }
+  if (Status refusal = Enqueue(std::move(command), sink); !refusal) {
+    return sink->Take(std::move(refusal));
   }
-  sink->Take(std::move(refusal));
+  if (options_.sync == SyncMode::kAlways) return;
+  // Whoever had the turn may have given it back meanwhile.
+  std::unique_lock turn(turn_, std::try_to_lock);
+  if (turn.owns_lock() && MayWrite()) return WriteForOthers(turn);
+  const MutexLock lock(mutex_);
+  if (committer_waits_ && !writer_looks_ && !queue_.empty()) work_.notify_one();
+}
+
+// Takes the sink unless it refuses.
+Status DurableLog::Enqueue(Command command, std::unique_ptr<CommandSink>& sink) {
+  const MutexLock lock(mutex_);
+  const std::size_t bytes = command.record.size();
+  if (stopping_) return Error{Code::kUnavailable, "cannot be stored: the server stops"};
+  if (!queue_.empty() && queue_bytes_ + bytes > options_.queue_bytes_max) {
+    return Error{Code::kOverloaded, "too much is waiting to be stored"};
+  }
+  queue_bytes_ += bytes;
+  queue_.push_back({std::move(command), std::move(sink)});
+  if (committer_waits_ && options_.sync == SyncMode::kAlways) work_.notify_one();
+  return {};
 }
 
 // ---- The committer.
 
 void DurableLog::RunCommitter() {
   std::vector<Waiting> batch;
+  std::vector<Answer> answers;
   for (;;) {
     const Work work = AwaitWork();
     std::unique_lock turn(turn_);
@@ -215,7 +239,10 @@ void DurableLog::RunCommitter() {
     }
     if (batch.empty() && work == Work::kEnd) return;
     if (batch.empty() && work == Work::kCommands) continue;  // the keeper was served
-    Commit(batch, turn);
+    WriteBatch(batch, answers);
+    turn.unlock();
+    for (Answer& answer : answers) answer.sink->Take(std::move(answer.result));
+    answers.clear();
   }
 }
 
@@ -241,14 +268,14 @@ void DurableLog::ServeKeeper() {
   chore_.notify_one();
 }
 
-void DurableLog::Commit(std::vector<Waiting>& batch, std::unique_lock<std::timed_mutex>& turn) {
+void DurableLog::WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& answers) {
   std::vector<Command> commands;
   commands.reserve(batch.size());
   for (Waiting& waiting : batch) commands.push_back(std::move(waiting.command));
   const Status status = Write(commands);
-  turn.unlock();
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    batch[i].sink->Take(status.ok() ? std::move(commands[i].result) : Refusal(status.error()));
+    answers.push_back({std::move(batch[i].sink),
+                       status.ok() ? std::move(commands[i].result) : Refusal(status.error())});
   }
 }
 
@@ -256,25 +283,30 @@ Status DurableLog::Write(std::span<Command> commands) {
   const bool sync = options_.sync == SyncMode::kAlways;
   const SteadyClock::time_point begin = SteadyClock::now();
   Status status = durable_->Commit(commands, sync);
-  const nanoseconds took = SteadyClock::now() - begin;
-  if (sync && status.ok()) observer_.OnSync(took);
-  NoteResult(status, took);
+  const SteadyClock::time_point end = SteadyClock::now();
+  if (sync && status.ok()) observer_.OnSync(end - begin);
+  for (const Command& command : commands) bytes_since_look_ += command.record.size();
+  NoteResult(status, begin, end);
   return status;
 }
 
-void DurableLog::NoteResult(const Status& status, nanoseconds took) {
+void DurableLog::NoteResult(const Status& status, SteadyClock::time_point begin,
+                            SteadyClock::time_point end) {
   if (!status) return NoteTrouble(status.error());
-  const WallTime now = clock_.Now().wall;
-  const bool large = IsLarge();
+  std::optional<bool> large;
+  if (bytes_since_look_ >= kLookBytes) {
+    bytes_since_look_ = 0;
+    large = IsLarge();
+  }
   bool recovered = false;
   bool wake = false;
   {
     const MutexLock lock(mutex_);
     recovered = std::exchange(failure_, std::nullopt).has_value();
-    wake = !keeper_knows_ || (large && !large_);
-    large_ = large;
-    last_success_ = now;
-    if (took >= kSlowWrite) slow_until_ = SteadyClock::now() + kSlowPause;
+    wake = !keeper_knows_ || (large.value_or(large_) && !large_);
+    large_ = large.value_or(large_);
+    last_success_ = end;
+    if (end - begin >= kSlowWrite) slow_until_ = end + kSlowPause;
   }
   if (recovered) log_.Info("persistence works again");
   if (wake) chore_.notify_one();
@@ -300,7 +332,7 @@ void DurableLog::NoteTrouble(const Error& error) {
 
 bool DurableLog::IsLarge() const {
   const persistence::StorageSizes sizes = durable_->sizes();
-  return sizes.journal_bytes > std::max(kJournalBytesMin, sizes.snapshot_bytes);
+  return sizes.journal_bytes > std::max(options_.journal_bytes_min, sizes.snapshot_bytes);
 }
 
 void DurableLog::RunKeeper() {
@@ -366,9 +398,8 @@ void DurableLog::SyncNow() {
   sync_time_ = SteadyClock::now();
   if (!status) return NoteTrouble(status.error());
   observer_.OnSync(sync_time_ - begin);
-  const WallTime now = clock_.Now().wall;
   const MutexLock lock(mutex_);
-  last_success_ = now;
+  last_success_ = sync_time_;
 }
 
 void DurableLog::WriteSnapshot() {
@@ -411,11 +442,10 @@ void DurableLog::WriteSnapshot() {
   retry_pause_ = nanoseconds(0);
   must_snapshot_ = false;
   observer_.OnSnapshot();
-  const WallTime wall = clock_.Now().wall;
   const bool large = IsLarge();
   const MutexLock lock(mutex_);
   large_ = large;
-  last_success_ = wall;
+  last_success_ = now;
 }
 
 // The committer gives it between two batches. None: the end has come.

@@ -3,9 +3,9 @@
 //
 // Two threads. The committer takes whatever commands are waiting, in one batch: one write, one
 // sync, then it applies and answers them. Where nobody waits for a sync, whoever brings a command
-// writes it at once, if nobody else is writing and the disk has not been slow lately; what does not
-// get its turn goes to the committer. The keeper writes snapshots, and syncs where nobody waits for
-// that. Neither wakes up while nothing happens.
+// writes it at once, if the disk has not been slow lately; what comes while somebody is writing is
+// left to him. The keeper writes snapshots, and syncs where nobody waits for that. Neither wakes up
+// while nothing happens.
 #pragma once
 
 #include <atomic>
@@ -41,6 +41,9 @@ class DurableLog final : public CommandLog {
     std::size_t queue_bytes_max = 256u << 20;
     // Of one command. A frame of the journal holds 512 MiB.
     std::size_t record_bytes_max = 400u << 20;
+    // A journal below that stays whatever the snapshot's size: it is read back in a fraction of a
+    // second. A larger one is worth a snapshot once that would be the smaller of the two.
+    std::uint64_t journal_bytes_min = 32u << 20;
   };
 
   // All references must outlive the log.
@@ -64,24 +67,31 @@ class DurableLog final : public CommandLog {
     Command command;
     std::unique_ptr<CommandSink> sink;
   };
+  struct Answer {
+    std::unique_ptr<CommandSink> sink;
+    Status result;
+  };
   class Pending;
 
   Outcome Take(Command command) PGW_EXCLUDES(mutex_);
   void Submit(Command command, std::unique_ptr<CommandSink> sink) PGW_EXCLUDES(mutex_);
-  bool TakeTurn(std::unique_lock<std::timed_mutex>& turn) PGW_EXCLUDES(mutex_);
-  bool MayWrite() const PGW_EXCLUDES(mutex_);
+  Status Enqueue(Command command, std::unique_ptr<CommandSink>& sink) PGW_EXCLUDES(mutex_);
+  bool MayWrite() PGW_EXCLUDES(mutex_);
+  bool LeavesToCommitter() const PGW_REQUIRES(mutex_);
+  void WriteForOthers(std::unique_lock<std::mutex>& turn) PGW_EXCLUDES(mutex_);
   // By whoever has the turn.
   Status Write(std::span<Command> commands) PGW_EXCLUDES(mutex_);
+  // Empty: tries whether the disk works. The answers are to be given without the turn.
+  void WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& answers) PGW_EXCLUDES(mutex_);
 
   // The committer.
   void RunCommitter();
   // kProbe: try whether the disk works again. kEnd: after what is waiting.
   enum class Work : std::uint8_t { kCommands, kProbe, kEnd };
   Work AwaitWork() PGW_EXCLUDES(mutex_);
-  // Gives the turn back before it answers.
-  void Commit(std::vector<Waiting>& batch, std::unique_lock<std::timed_mutex>& turn);
   void ServeKeeper() PGW_REQUIRES(mutex_);
-  void NoteResult(const Status& status, std::chrono::nanoseconds took) PGW_EXCLUDES(mutex_);
+  void NoteResult(const Status& status, std::chrono::steady_clock::time_point begin,
+                  std::chrono::steady_clock::time_point end) PGW_EXCLUDES(mutex_);
   void NoteTrouble(const Error& error) PGW_EXCLUDES(mutex_);
 
   // The keeper.
@@ -105,7 +115,8 @@ class DurableLog final : public CommandLog {
 
   // To write is one's turn: between two of them the store is where the journal is. Taken before
   // mutex_.
-  std::timed_mutex turn_;
+  std::mutex turn_;
+  std::uint64_t bytes_since_look_ = 0;  // of whoever has the turn: since IsLarge() was asked
 
   mutable Mutex mutex_;
   std::condition_variable_any work_;   // for the committer
@@ -113,11 +124,12 @@ class DurableLog final : public CommandLog {
   std::vector<Waiting> queue_ PGW_GUARDED_BY(mutex_);
   std::size_t queue_bytes_ PGW_GUARDED_BY(mutex_) = 0;
   bool committer_waits_ PGW_GUARDED_BY(mutex_) = false;
+  bool writer_looks_ PGW_GUARDED_BY(mutex_) = false;  // somebody writes, and will look at the queue
   std::chrono::steady_clock::time_point slow_until_ PGW_GUARDED_BY(mutex_){};
   bool stopping_ PGW_GUARDED_BY(mutex_) = false;  // nothing more is taken
   bool keeper_stopping_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<Error> failure_ PGW_GUARDED_BY(mutex_);  // why commands are refused
-  std::optional<WallTime> last_success_ PGW_GUARDED_BY(mutex_);
+  std::optional<std::chrono::steady_clock::time_point> last_success_ PGW_GUARDED_BY(mutex_);
   bool capture_wanted_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<DurableStore::Capture> capture_ PGW_GUARDED_BY(mutex_);
   bool large_ PGW_GUARDED_BY(mutex_) = false;  // the journal is, beside the snapshot

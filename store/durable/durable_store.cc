@@ -1,6 +1,7 @@
 #include "store/durable/durable_store.h"
 
 #include <algorithm>
+#include <boost/container/small_vector.hpp>
 #include <string_view>
 #include <utility>
 
@@ -43,7 +44,7 @@ Status DurableStore::Commit(std::span<Command> commands, bool sync) {
 
 Status DurableStore::Append(std::span<Command> commands, bool sync) {
   last_ = std::max(last_, store_.PinTime());
-  std::vector<std::string_view> records;
+  boost::container::small_vector<std::string_view, 4> records;
   records.reserve(commands.size() + 1);
   std::string session;
   if (!session_written_ || commands.empty()) {

@@ -409,7 +409,9 @@ TEST_F(DurableLogTest, WritesASnapshotWhenTheOneBeforeIsOld) {
 }
 
 TEST_F(DurableLogTest, WritesASnapshotWhenTheJournalIsLarge) {
-  Start();
+  DurableLog::Options options;
+  options.journal_bytes_min = 8 << 20;
+  Start(options);
   const std::string body = "m{l=\"" + std::string(3 << 20, 'l') + "\"} 1\n";
   for (int i = 0; i < 4; ++i) EXPECT_TRUE(PushAndWait("a", body).ok());
   ASSERT_TRUE(observer_.AwaitSnapshots(1));
@@ -421,6 +423,7 @@ TEST_F(DurableLogTest, WritesASnapshotWhenTheJournalIsLarge) {
 TEST_P(DurableLogSyncTest, WritesSnapshotsBesideManyThreads) {
   DurableLog::Options options;
   options.sync = GetParam();
+  options.journal_bytes_min = 8 << 20;
   Start(options);
   const std::string large = ",l=\"" + std::string(200'000, 'l') + "\"} ";
   std::vector<std::thread> threads;
