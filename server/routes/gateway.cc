@@ -22,14 +22,9 @@ std::optional<Response> Gateway::OnHeader(const Request& request) {
   if (auto redirect = router_.CleaningRedirect(request.method, request.target)) return redirect;
   // Upstream looks at the gzip header of any request before it routes it.
   if (IsGzipped(request)) return std::nullopt;
-  std::string storage;
-  auto routed = router_.Route(request.method, request.target, storage);
-  if (auto* const answer = std::get_if<Response>(&routed)) return std::move(*answer);
-  const auto& match = std::get<RouteMatch>(routed);
-  if (match.id != RouteId::kPush) return Dispatch(request, match);
-  auto group = GroupOf(match);
-  if (std::holds_alternative<GroupKey>(group)) return std::nullopt;
-  return RefuseGroup(request, std::move(std::get<Response>(group)));
+  auto admitted = Admit(request);
+  if (auto* const answer = std::get_if<Response>(&admitted)) return std::move(*answer);
+  return std::nullopt;
 }
 
 Response Gateway::OnRequest(const Request& request) {
@@ -39,24 +34,27 @@ Response Gateway::OnRequest(const Request& request) {
   if (IsGzipped(request)) {
     if (auto error = GzipHeaderError(request.body)) return Response::PlainError(400, *error);
   }
+  auto admitted = Admit(request);
+  if (auto* const key = std::get_if<GroupKey>(&admitted)) return PushBody(request, *key);
+  return std::get<Response>(std::move(admitted));
+}
+
+std::variant<GroupKey, Response> Gateway::Admit(const Request& request) {
   std::string storage;
   auto routed = router_.Route(request.method, request.target, storage);
   if (auto* const answer = std::get_if<Response>(&routed)) return std::move(*answer);
   const auto& match = std::get<RouteMatch>(routed);
   if (match.id != RouteId::kPush) return Dispatch(request, match);
   auto group = GroupOf(match);
-  if (auto* const key = std::get_if<GroupKey>(&group)) return PushBody(request, *key);
-  return RefuseGroup(request, std::move(std::get<Response>(group)));
+  if (const auto* const refusal = std::get_if<Response>(&group)) {
+    CountPush(FactsOf(request), refusal->status);
+  }
+  return group;
 }
 
 bool Gateway::IsGzipped(const Request& request) const {
   return EncodingOf(request.Find("Content-Encoding")) == BodyEncoding::kGzip &&
          !router_.IsApi(request.target);
-}
-
-Response Gateway::RefuseGroup(const Request& request, Response refusal) {
-  CountPush(FactsOf(request), refusal.status);
-  return refusal;
 }
 
 Response Gateway::Dispatch(const Request& request, const RouteMatch& match) {

@@ -60,6 +60,8 @@ class Gateway final : public http::Handler {
  private:
   // By its header, and not under the API, where bodies are never decompressed.
   bool IsGzipped(const http::Request& request) const;
+  // The group of a push, which is fine as far as its header tells; else the answer.
+  std::variant<GroupKey, http::Response> Admit(const http::Request& request);
   http::Response Dispatch(const http::Request& request, const RouteMatch& match);
 
   // The group that a push or delete names, or the refusal.
@@ -71,7 +73,6 @@ class Gateway final : public http::Handler {
     BootTime begin{};
     std::string source;  // of a request that is gone
   };
-  http::Response RefuseGroup(const http::Request& request, http::Response refusal);
   http::Response PushBody(const http::Request& request, const GroupKey& group);
   http::Response AnswerPush(const PushFacts& push, std::string_view source, const Status& status);
   // `answer(status)` makes the response, now or later.
