@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -111,6 +112,13 @@ class PosixFile final : public File {
   Status Sync() override {
     if (::fsync(fd_.get()) != 0) return FileError("sync", path_, errno);
     return {};
+  }
+
+  bool IsAt(const std::string& path) const override {
+    struct stat mine{};
+    struct stat there{};
+    return ::fstat(fd_.get(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 &&
+           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
   }
 
  private:
@@ -223,6 +231,12 @@ Status PosixFileSystem::SyncFolder(const std::string& folder) {
   if (!fd) return FileError("open", folder, errno);
   if (::fsync(fd.get()) != 0) return FileError("sync", folder, errno);
   return {};
+}
+
+Result<std::uint64_t> PosixFileSystem::FreeBytes(const std::string& folder) {
+  struct statvfs info{};
+  if (::statvfs(folder.c_str(), &info) != 0) return FileError("stat", folder, errno);
+  return std::uint64_t{info.f_bavail} * info.f_frsize;
 }
 
 Status PosixFileSystem::CheckWritable(const std::string& folder) {

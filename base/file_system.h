@@ -42,6 +42,8 @@ class File {
   virtual Status WriteBack() = 0;
   // To the disk with all metadata (fsync).
   virtual Status Sync() = 0;
+  // Whether `path` leads to this very file, whoever may have moved or removed what.
+  virtual bool IsAt(const std::string& path) const = 0;
 };
 
 // Held until destroyed, or until the process ends in whatever way.
@@ -82,6 +84,8 @@ class FileSystem {
   // The names in a folder, sorted, without . and ..
   virtual Result<std::vector<std::string>> List(const std::string& folder) = 0;
   virtual Status SyncFolder(const std::string& folder) = 0;
+  // How much more this process could store in the folder.
+  virtual Result<std::uint64_t> FreeBytes(const std::string& folder) = 0;
   // An error if this process could not create files in the folder, or there is none.
   virtual Status CheckWritable(const std::string& folder) = 0;
   // Takes the advisory lock on a file, which is created if need be, without waiting. If another
@@ -105,6 +109,7 @@ class PosixFileSystem final : public FileSystem {
   Status Remove(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& folder) override;
   Status SyncFolder(const std::string& folder) override;
+  Result<std::uint64_t> FreeBytes(const std::string& folder) override;
   Status CheckWritable(const std::string& folder) override;
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
 };

@@ -17,7 +17,9 @@ using std::chrono::seconds;
 // How often it is looked whether the disk works again, and the pause of `interval`.
 constexpr seconds kProbePause{1};
 constexpr seconds kSyncPause{1};
-constexpr seconds kRetryPauseMax{60};
+constexpr seconds kRetryPauseMax{10};
+constexpr seconds kPlacePause{1};  // between two looks whether the journal is still there
+constexpr seconds kLogPause{60};
 constexpr int kKeeperNiceness = 10;
 // A write into the cache that takes this long has waited for the disk, and not just for a
 // processor. Then the committer alone writes for a while, so that no thread of the server stands
@@ -26,6 +28,8 @@ constexpr std::chrono::milliseconds kSlowWrite{20};
 constexpr seconds kSlowPause{1};
 // How often somebody who has written looks for what came meanwhile, before the committer gets it.
 constexpr int kRoundsMax = 8;
+// What a disk that is nearly full still has to have room for.
+constexpr std::uint64_t kTinyJournalBytes = 256 * 1024;
 // After how much written it is looked whether the journal is large.
 constexpr std::uint64_t kLookBytes = 64 * 1024;
 
@@ -282,7 +286,12 @@ void DurableLog::WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& an
 Status DurableLog::Write(std::span<Command> commands) {
   const bool sync = options_.sync == SyncMode::kAlways;
   const SteadyClock::time_point begin = SteadyClock::now();
-  Status status = durable_->Commit(commands, sync);
+  Status status;
+  if (begin - place_time_ >= kPlacePause) {
+    place_time_ = begin;
+    status = durable_->CheckPlace();
+  }
+  if (status) status = durable_->Commit(commands, sync);
   const SteadyClock::time_point end = SteadyClock::now();
   if (sync && status.ok()) observer_.OnSync(end - begin);
   for (const Command& command : commands) bytes_since_look_ += command.record.size();
@@ -302,7 +311,7 @@ void DurableLog::NoteResult(const Status& status, SteadyClock::time_point begin,
   bool wake = false;
   {
     const MutexLock lock(mutex_);
-    recovered = std::exchange(failure_, std::nullopt).has_value();
+    recovered = std::exchange(failure_, std::nullopt) && std::exchange(failure_logged_, false);
     wake = !keeper_knows_ || (large.value_or(large_) && !large_);
     large_ = large.value_or(large_);
     last_success_ = end;
@@ -315,13 +324,18 @@ void DurableLog::NoteResult(const Status& status, SteadyClock::time_point begin,
 // Commands are refused until one gets through again; the committer tries.
 void DurableLog::NoteTrouble(const Error& error) {
   observer_.OnPersistenceError();
-  bool fresh = false;
+  bool tell = false;
   {
     const MutexLock lock(mutex_);
-    fresh = !failure_;
     failure_ = Refusal(error);
+    const SteadyClock::time_point now = SteadyClock::now();
+    tell = !failure_logged_ && (!logged_time_ || now - *logged_time_ >= kLogPause);
+    if (tell) {
+      failure_logged_ = true;
+      logged_time_ = now;
+    }
   }
-  if (fresh) {
+  if (tell) {
     log_.Error("persistence fails, pushes are refused", {{"err", std::string_view(error.message)}});
   }
   work_.notify_one();
@@ -332,7 +346,8 @@ void DurableLog::NoteTrouble(const Error& error) {
 
 bool DurableLog::IsLarge() const {
   const persistence::StorageSizes sizes = durable_->sizes();
-  return sizes.journal_bytes > std::max(options_.journal_bytes_min, sizes.snapshot_bytes);
+  if (sizes.journal_bytes > std::max(options_.journal_bytes_min, sizes.snapshot_bytes)) return true;
+  return sizes.journal_bytes > std::max(kTinyJournalBytes, durable_->free_bytes() / 4);
 }
 
 void DurableLog::RunKeeper() {
@@ -434,10 +449,13 @@ void DurableLog::WriteSnapshot() {
     retry_time_ = now + retry_pause_;
     observer_.OnPersistenceError();
     const std::string& reason = written.error().message;
-    log_.Error("cannot write a snapshot", {{"err", std::string_view(reason)}});
+    if (!std::exchange(snapshot_trouble_, true)) {
+      log_.Error("cannot write a snapshot", {{"err", std::string_view(reason)}});
+    }
     return;
   }
   if (*written != DurableStore::Written::kDone) return;
+  if (std::exchange(snapshot_trouble_, false)) log_.Info("snapshots are written again");
   snapshot_time_ = now;
   retry_pause_ = nanoseconds(0);
   must_snapshot_ = false;

@@ -42,7 +42,8 @@ class DurableLog final : public CommandLog {
     // Of one command. A frame of the journal holds 512 MiB.
     std::size_t record_bytes_max = 400u << 20;
     // A journal below that stays whatever the snapshot's size: it is read back in a fraction of a
-    // second. A larger one is worth a snapshot once that would be the smaller of the two.
+    // second. A larger one is worth a snapshot once that would be the smaller of the two; and so
+    // is a smaller one before it fills the disk.
     std::uint64_t journal_bytes_min = 32u << 20;
   };
 
@@ -117,6 +118,7 @@ class DurableLog final : public CommandLog {
   // mutex_.
   std::mutex turn_;
   std::uint64_t bytes_since_look_ = 0;  // of whoever has the turn: since IsLarge() was asked
+  std::chrono::steady_clock::time_point place_time_{};  // and when the place was checked
 
   mutable Mutex mutex_;
   std::condition_variable_any work_;   // for the committer
@@ -129,6 +131,9 @@ class DurableLog final : public CommandLog {
   bool stopping_ PGW_GUARDED_BY(mutex_) = false;  // nothing more is taken
   bool keeper_stopping_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<Error> failure_ PGW_GUARDED_BY(mutex_);  // why commands are refused
+  // Of a disk that works for some and not for others not every change is logged.
+  bool failure_logged_ PGW_GUARDED_BY(mutex_) = false;
+  std::optional<std::chrono::steady_clock::time_point> logged_time_ PGW_GUARDED_BY(mutex_);
   std::optional<std::chrono::steady_clock::time_point> last_success_ PGW_GUARDED_BY(mutex_);
   bool capture_wanted_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<DurableStore::Capture> capture_ PGW_GUARDED_BY(mutex_);
@@ -143,7 +148,8 @@ class DurableLog final : public CommandLog {
   std::chrono::steady_clock::time_point sync_time_{};
   persistence::Lsn snapshot_lsn_ = 0;
   std::size_t snapshot_groups_ = 0;
-  bool must_snapshot_ = false;  // what was read is not in a form of ours yet
+  bool snapshot_trouble_ = false;  // was logged
+  bool must_snapshot_ = false;     // what was read is not in a form of ours yet
 
   std::thread committer_;
   std::thread keeper_;

@@ -62,6 +62,8 @@ class DurableStore {
   // `pause` is told how many bytes were just written; false: stop.
   Result<Written> WriteSnapshot(Capture capture, const std::function<bool(std::size_t)>& pause);
 
+  // Whether the next start would find what is written. An error is as one of Commit.
+  Status CheckPlace() { return storage_->CheckPlace(); }
   // Brings all that was appended to the disk.
   Status Sync();
   // The end: notes the time, for who reads the files next, and syncs. Nothing may be called then.
@@ -69,6 +71,7 @@ class DurableStore {
 
   const persistence::Findings& recovered() const { return storage_->recovered(); }
   persistence::StorageSizes sizes() const { return storage_->sizes(); }
+  std::uint64_t free_bytes() const { return storage_->free_bytes(); }
   persistence::Lsn lsn() const { return storage_->lsn(); }
   persistence::Lsn durable_lsn() const { return storage_->durable_lsn(); }
   // Nothing is taken until a snapshot has been written.

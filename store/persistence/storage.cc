@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 
 namespace pgw::persistence {
 namespace {
@@ -32,6 +33,30 @@ StorageSizes Storage::sizes() const {
   const MutexLock lock(mutex_);
   const std::uint64_t old = old_journal_ ? old_journal_->size() : 0;
   return {snapshot_bytes_, old + journal_->size(), old == 0 ? 0 : journal_->size()};
+}
+
+std::uint64_t Storage::free_bytes() const {
+  const Result<std::uint64_t> free = files_.FreeBytes(FolderOf(names_.journal));
+  return free ? *free : std::numeric_limits<std::uint64_t>::max();
+}
+
+Status Storage::CheckPlace() {
+  std::shared_ptr<Journal> journal;
+  {
+    const MutexLock lock(mutex_);
+    if (journal_->failure()) return *journal_->failure();
+    journal = journal_;
+  }
+  // While journals change places it has one name or the other.
+  const File& file = journal->file();
+  if (file.IsAt(names_.journal) || file.IsAt(names_.journal_old) || file.IsAt(names_.journal)) {
+    return {};
+  }
+  const MutexLock lock(mutex_);
+  if (journal_ != journal) return {};
+  const Error error{Code::kUnavailable, "write " + names_.journal + ": it is not there any more"};
+  NoteFailed(error);
+  return error;
 }
 
 bool Storage::needs_snapshot() const {
@@ -274,6 +299,7 @@ Status Storage::CopyFile(const std::string& from, const std::string& to) {
 }
 
 Status Storage::Close() {
+  if (Status status = CheckPlace(); !status) return status;
   const MutexLock one_at_a_time(sync_mutex_);
   if (const Result<Lsn> synced = SyncAll(); !synced) return synced.error();
   std::shared_ptr<Journal> journal;

@@ -75,6 +75,11 @@ class Storage {
   Lsn lsn() const;          // of the last record
   Lsn durable_lsn() const;  // of the last record that is on the disk
   StorageSizes sizes() const;
+  // How much more the disk takes; all there can be, if it does not tell.
+  std::uint64_t free_bytes() const;
+  // An error if the journal is not where the next start would look for it: somebody has moved or
+  // removed it, or its folder. What was appended since is as good as lost, so needs_snapshot().
+  Status CheckPlace();
   // A sync failed: nobody knows what of the journal is on the disk, and nothing can be appended
   // until a snapshot of everything, lsn() included, is committed. Records of which Sync has not
   // returned success may be left out of it.

@@ -6,6 +6,8 @@
 kills     kill -9 under load, again and again: each start shows every acknowledged push
 deadlines what a restart does to deadlines
 full      a file system that is full, and then is not (needs the right to mount one)
+small     a disk that the journal alone would fill: it does not (needs the right to mount one)
+moved     files that are moved away under the server: refused until it can write them anew
 broken    a disk whose sync fails (a preloaded library), and then does not
 refusals  damage, a second process, a folder that is not there: exit 1, files untouched
 quiet     without the flag nothing is written; with it nothing while nothing happens
@@ -206,6 +208,58 @@ def full(program: str, folder: pathlib.Path) -> str:
     return "refused, and resumed by itself"
 
 
+def small(program: str, folder: pathlib.Path) -> str:
+    disk = folder / "small"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk],
+                             capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        return f"skipped: {mounted.stderr.strip()}"
+    pushes = 1_000
+    try:
+        with Server(program, flags(disk)) as server:
+            for i in range(1, pushes + 1):
+                body = b'kept %d\nballast{l="%s"} %d\n' % (i, b"x" * 20_000, i)
+                answer = server.request("PUT", "/metrics/job/only", body=body)
+                if answer.status != 200:
+                    raise Failure(f"push {i} answered {answer.status}: {answer.text}")
+            server.signal(signal.SIGKILL)
+            server.wait()
+        with Server(program, flags(disk)) as server:
+            if values(server) != {"only": pushes}:
+                raise Failure(f"after the restart: {values(server)}")
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
+    return f"{pushes} pushes, 20 MB, through 4 MB"
+
+
+def moved(program: str, folder: pathlib.Path) -> str:
+    place, away = folder / "moved", folder / "away"
+    place.mkdir()
+
+    def take_away() -> None:
+        place.rename(away)
+        # It is looked for once a second.
+        wait_for(lambda: push(server, "before", 1).status == 503, PATIENCE_SECONDS, "pushes are still taken")
+
+    with Server(program, flags(place)) as server:
+        expect_outage(server, take_away, lambda: away.rename(place), "not there any more")
+        (place / "kept.journal").unlink()
+        # That heals so fast that nobody need see a refusal.
+        wait_for(lambda: push(server, "again", 1).status == 200 and (place / "kept.journal").exists(),
+                 PATIENCE_SECONDS, "the journal does not come back")
+        server.signal(signal.SIGKILL)
+        server.wait()
+    with Server(program, flags(place)) as server:
+        if values(server) != {"before": 1, "after": 1, "again": 1}:
+            raise Failure(f"after the restart: {values(server)}")
+        place.rename(away)
+        server.signal(signal.SIGTERM)
+        if server.wait() == 0:
+            raise Failure("it ends as if all were well, with its files gone")
+    return "noticed, and written anew"
+
+
 def broken(program: str, folder: pathlib.Path) -> str:
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     linked = subprocess.run(["readelf", "-l", program], capture_output=True, text=True, check=False).stdout
@@ -284,8 +338,8 @@ def quiet(program: str, folder: pathlib.Path) -> str:
     return "writes only what changes"
 
 
-PARTS = {"kills": kills, "deadlines": deadlines, "full": full, "broken": broken, "refusals": refusals,
-         "quiet": quiet}
+PARTS = {"kills": kills, "deadlines": deadlines, "full": full, "small": small, "moved": moved, "broken": broken,
+         "refusals": refusals, "quiet": quiet}
 
 
 def main() -> int:

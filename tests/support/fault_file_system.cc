@@ -196,6 +196,11 @@ class FaultFileSystem::OpenFile final : public File {
 
   Status Sync() override { return SyncData(); }
 
+  bool IsAt(const std::string& path) const override {
+    const auto found = files_.names_.find(path);
+    return found != files_.names_.end() && found->second == inode_;
+  }
+
  private:
   int Enter(const Call& call) const {
     if (generation_ != files_.generation_) return EBADF;
@@ -442,6 +447,11 @@ Status FaultFileSystem::SyncFolder(const std::string& folder) {
   names_on_disk_ = names_;
   unsynced_names_.clear();
   return {};
+}
+
+Result<std::uint64_t> FaultFileSystem::FreeBytes(const std::string& /*folder*/) {
+  const std::uint64_t used = UsedBytes();
+  return capacity_ > used ? capacity_ - used : 0;
 }
 
 Status FaultFileSystem::CheckWritable(const std::string& folder) {

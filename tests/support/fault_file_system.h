@@ -91,6 +91,7 @@ class FaultFileSystem final : public FileSystem {
   Status Remove(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& folder) override;
   Status SyncFolder(const std::string& folder) override;
+  Result<std::uint64_t> FreeBytes(const std::string& folder) override;
   Status CheckWritable(const std::string& folder) override;
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override;
 

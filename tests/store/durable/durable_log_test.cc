@@ -98,6 +98,10 @@ class SharedFiles final : public FileSystem {
     const std::lock_guard lock(mutex_);
     return files_.SyncFolder(folder);
   }
+  Result<std::uint64_t> FreeBytes(const std::string& folder) override {
+    const std::lock_guard lock(mutex_);
+    return files_.FreeBytes(folder);
+  }
   Status CheckWritable(const std::string& folder) override {
     const std::lock_guard lock(mutex_);
     return files_.CheckWritable(folder);
@@ -150,6 +154,10 @@ class SharedFiles final : public FileSystem {
       files_.PassGate();
       const std::lock_guard lock(files_.mutex_);
       return file_->Sync();
+    }
+    bool IsAt(const std::string& path) const override {
+      const std::lock_guard lock(files_.mutex_);
+      return file_->IsAt(path);
     }
 
    private:
