@@ -125,8 +125,6 @@ class alignas(sizeof(Slot)) Block {
   const char* data() const { return reinterpret_cast<const char*>(slots() + slot_capacity_); }
   void Widen(Deadline deadline);
   void RecomputeBounds();
-  // Nobody else has a reference, hence no lock: losing theirs ordered all that they did before
-  // this.
 
   static const std::vector<SlotExtra> kNoExtras;
 

@@ -33,6 +33,8 @@ struct Member {
   std::uint32_t follower = 0;  // where the family that came next in the last push stands: a guess
 
   SlotRef slot_ref() const { return {chunk, slot}; }
+  static constexpr std::uint32_t kPlaceBits = 30;
+
   bool alive(Deadline now) const { return deadline > now; }
 };
 
@@ -101,8 +103,8 @@ struct alignas(kCacheLine) Group : CalendarEntry {
   std::vector<Member> members;  // sorted by family (the address), without bookkeeping
   std::array<std::int64_t, 2> last_push{};  // successful, failed: nanoseconds of WallTime; 0: never
   std::array<Member, 2> bookkeeping;
-  std::uint32_t first = 0;           // where the first family of the last push stands: a guess
-  std::uint32_t place : 30 = 0;      // in the store's list of groups
+  std::uint32_t first = 0;               // where the first family of the last push stands: a guess
+  std::uint32_t place : kPlaceBits = 0;  // in the store's list of groups
   std::uint32_t indexed : 1 = 0;     // in the table of keys; an expired one may have been replaced
   std::uint32_t remembered : 1 = 0;  // what it was last pushed: see State::Remember
   Shape* shape = nullptr;

@@ -23,7 +23,8 @@ Group& GroupPool::Add(std::string_view key) {
   const auto index = static_cast<std::uint32_t>(std::countr_one(page.used));
   const std::uint32_t place = number * kGroupsPerPage + index;
   Group* const group = std::construct_at(At(place), key);
-  group->place = place & 0x3fffffff;
+  assert(place >> Group::kPlaceBits == 0);  // 350 GB of groups
+  group->place = place & ((1U << Group::kPlaceBits) - 1);
   page.used |= 1u << index;
   if (page.used == kAllUsed) roomy_.pop_back();
   return *group;

@@ -163,6 +163,7 @@ void State::Remember(Group& group, const LastPush& push) {
 
 void State::Erase(Group& group) {
   footprint_ -= last_pushes_.erase(group.place) * kLastPushBytes;
+  if (last_pushes_.empty()) last_pushes_ = {};  // gives its memory back
   group.remembered = 0;
 }
 
