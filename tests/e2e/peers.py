@@ -2,13 +2,13 @@
 """Fetches the programs the end-to-end tests compare and work with, without installing them.
 
 `apt-get download` with a state folder of its own and `dpkg-deb -x` put packages of Debian into a
-folder: the Go Pushgateway (the reference), Prometheus with promtool, nginx, the Python client
-library, and what reads images: skopeo, umoci, podman, buildah, a registry. Nothing on the system changes
-and no root is needed. The mirror is the one this machine is configured for, and apt checks the
+folder: the Go Pushgateway (the reference), Prometheus with promtool, nginx, VictoriaMetrics, the Python
+client library, and what reads images: skopeo, umoci, podman, buildah, a registry. Nothing on the system
+changes and no root is needed. The mirror is the one this machine is configured for, and apt checks the
 archive's signatures as always.
 
-    peers.py --dir build/peers [pushgateway|prometheus|promtool|nginx|python-client|skopeo|umoci|podman
-                                |buildah|docker-registry …]
+    peers.py --dir build/peers [pushgateway|prometheus|promtool|nginx|victoria-metrics|python-client
+                                |skopeo|umoci|podman|buildah|docker-registry …]
 """
 
 import argparse
@@ -50,6 +50,8 @@ RECIPES = {
     "promtool": Recipe(("promtool",), ("testing", "trixie"), "usr/bin/promtool", ("--version",)),
     # A dynamically linked C program: only the suite this machine runs is sure to fit.
     "nginx": Recipe(("nginx",), ("bookworm", "trixie", "testing"), "usr/sbin/nginx", ("-v",)),
+    # Takes the text format as well; dropped from Debian after bookworm.
+    "victoria-metrics": Recipe(("victoria-metrics",), ("bookworm",), "usr/bin/victoria-metrics", ("-version",)),
     # What reads images. Their libraries come with them; bookworm alone, whose glibc is the oldest.
     "skopeo": Recipe(("skopeo", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1"), ("bookworm",),
                      "usr/bin/skopeo", ("--version",)),
