@@ -43,6 +43,7 @@ class PushDriver {
     std::vector<const RequestTemplate*> forms;  // group % size
     std::uint32_t first_group = 0;              // in the names of groups
     std::size_t groups = 1;
+    bool scatter = false;  // not one after the other, but each before any comes again
     std::size_t connections = 1;
     bool reconnect = false;
     bool closed_loop = false;
@@ -76,6 +77,7 @@ class PushDriver {
   std::vector<Slot*> idle_;
   std::vector<Slot*> paused_;
   std::uint64_t sent_ = 0;
+  std::uint64_t stride_ = 1;
   std::int64_t stop_ns_;
   bool pumping_ = false;
 };

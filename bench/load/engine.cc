@@ -100,6 +100,7 @@ void Engine::MakePushers() {
   for (const RequestTemplate& form : setup_.requests.forms) push.forms.push_back(&form);
   push.first_group = static_cast<std::uint32_t>(groups_.first);
   push.groups = groups_.count;
+  push.scatter = options_.scatter;
   push.connections = ShareOf(options_.connections, setup_.thread, threads).count;
   push.reconnect = options_.reconnect;
   push.closed_loop = options_.closed_loop;

@@ -95,6 +95,15 @@ const FlagSpec kFlags[] = {
      .default_value = "",
      .help = "Metric families they are in. Default: at most 10.",
      .placeholder = "N"},
+    {.name = "tag",
+     .default_value = "",
+     .help = "What the names of groups begin with, so that another program can know them. Default: "
+             "letters of this run. With --watchers=0 only.",
+     .placeholder = "NAME"},
+    {.name = "scatter",
+     .kind = FlagKind::kSwitch,
+     .default_value = "",
+     .help = "Groups in a scattered order, so that neighbours in time are none in memory."},
     {.name = "cliff-groups",
      .default_value = "",
      .help = "Groups that are pushed once, completed at the same instant, to expire together.",
@@ -381,6 +390,10 @@ void Reader::Check() {
   if (o.series > 100'000 || o.cliff_series > 1'000'000) {
     Fail(InvalidArgument("more series in one group than a server takes in one body"));
   }
+  if (!o.tag.empty() && (o.watchers > 0 || o.cliff_groups > 0)) {
+    // Pushes of an earlier run could be taken for this one's.
+    Fail(InvalidArgument("--tag: expiry can only be watched in groups of this run; --watchers=0"));
+  }
   if (o.scenario == Scenario::kCliff && o.cliff_groups == 0) {
     Fail(InvalidArgument("cliff: expected --cliff-groups"));
   }
@@ -430,6 +443,17 @@ Result<CommandLine> Reader::Read() {
   std::size_t seed = 1;
   Number("seed", seed, {0, std::numeric_limits<std::uint64_t>::max()});
   o.seed = seed;
+  o.scatter = Switch("scatter");
+  if (const std::string* const tag = Value("tag")) {
+    constexpr std::string_view kAllowed =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    constexpr std::size_t kTagBytesMax = 32;
+    if (tag->empty() || tag->size() > kTagBytesMax ||
+        tag->find_first_not_of(kAllowed) != std::string::npos) {
+      Fail(Wrong("tag", *tag, "up to 32 letters, digits, - and _"));
+    }
+    o.tag = *tag;
+  }
   if (Given("reconnect")) o.reconnect = Switch("reconnect");
   if (Given("scrape-gzip")) o.scrape_gzip = Switch("scrape-gzip");
   o.quiet = Switch("quiet");

@@ -79,6 +79,11 @@ PushDriver::PushDriver(Stage& stage, const Setup& setup)
       schedule_(setup.schedule, setup.start_ns),
       timer_(stage.loop, [this] { Pump(); }),
       stop_ns_(stage.measured_to_ns) {
+  if (setup.scatter) {
+    // A prime that does not divide the number of groups visits all of them.
+    constexpr std::uint64_t kStrides[] = {7919, 7907};
+    stride_ = setup.groups % kStrides[0] == 0 ? kStrides[1] : kStrides[0];
+  }
   ConnectionOptions options;
   options.reconnect = setup.reconnect;
   options.timeout_ns = stage.timeout_ns;
@@ -93,7 +98,7 @@ PushDriver::~PushDriver() = default;
 void PushDriver::Start() { timer_.Set(setup_.start_ns); }
 
 void PushDriver::SendNext(Slot& slot, std::int64_t due_ns, std::int64_t now_ns) {
-  const auto index = static_cast<std::uint32_t>(sent_ % setup_.groups);
+  const auto index = static_cast<std::uint32_t>(sent_ * stride_ % setup_.groups);
   const RequestTemplate& form = *setup_.forms[(setup_.first_group + index) % setup_.forms.size()];
   slot.Push(form, index, due_ns, now_ns);
   ++sent_;

@@ -220,6 +220,8 @@ json::object OptionsJson(const Options& options) {
   out["groups"] = options.groups;
   out["series"] = options.series;
   out["families"] = options.families;
+  out["tag"] = options.tag;
+  out["scatter"] = options.scatter;
   out["cliff_groups"] = options.cliff_groups;
   out["cliff_series"] = options.cliff_series;
   out["scrapers"] = options.scrapers;

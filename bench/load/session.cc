@@ -309,7 +309,7 @@ Result<LoadResult> RunSession(const Options& given, const std::atomic<bool>& sto
   Options& options = result.options;
   FitOpenFiles(options, result.notes);
   if (const Status seen = CheckProcesses(options); !seen) return seen.error();
-  const std::string tag = RunTag();
+  const std::string tag = options.tag.empty() ? RunTag() : options.tag;
   std::vector<std::unique_ptr<Server>> servers;
   for (const Target& target : options.targets) {
     Result<std::unique_ptr<Server>> server = MakeServer(options, target, tag);

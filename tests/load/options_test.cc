@@ -110,6 +110,15 @@ TEST(LoadOptionsTest, NamesWhatIsWrong) {
   }
 }
 
+TEST(LoadOptionsTest, GroupsThatOthersKnowAreNotWatched) {
+  const Options options = Parsed({"--tag=bench-", "--watchers=0", "--scatter"});
+  EXPECT_EQ(options.tag, "bench-");
+  EXPECT_TRUE(options.scatter);
+  EXPECT_NE(ErrorOf({"--tag=bench-"}).find("--watchers=0"), std::string::npos);
+  EXPECT_NE(ErrorOf({"cliff", "--tag=bench-", "--watchers=0"}), "");
+  EXPECT_NE(ErrorOf({"--tag=a/b", "--watchers=0"}).find("--tag"), std::string::npos);
+}
+
 TEST(LoadOptionsTest, HelpNamesEveryScenario) {
   const Result<CommandLine> line = ParseArguments(std::vector<std::string>{"--help", "--bad"});
   ASSERT_TRUE(line);
