@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bench/allocations.h"
 #include "exposition/family_set.h"
 #include "exposition/names.h"
 #include "exposition/number.h"
@@ -213,7 +214,7 @@ void Report(benchmark::State& state, const std::string& text) {
 void BM_Parse(benchmark::State& state, const std::string& body) {
   if (!Check(state, body)) return;
   FamilySet set;
-  for (auto _ : state) {
+  for (auto _ : bench::CountingAllocations(state)) {
     set.Clear();
     benchmark::DoNotOptimize(ParseText(body, NameValidation::kLegacy, set).ok());
   }
@@ -225,7 +226,7 @@ void BM_Write(benchmark::State& state, const std::string& body) {
   FamilySet set;
   if (!ParseText(body, NameValidation::kLegacy, set)) return;
   std::string out;
-  for (auto _ : state) {
+  for (auto _ : bench::CountingAllocations(state)) {
     out.clear();
     Write(set, out);
     benchmark::DoNotOptimize(out.data());
@@ -237,7 +238,7 @@ void BM_ParseSanitiseWrite(benchmark::State& state, const std::string& body) {
   if (!Check(state, body)) return;
   FamilySet set;
   std::string out;
-  for (auto _ : state) {
+  for (auto _ : bench::CountingAllocations(state)) {
     set.Clear();
     out.clear();
     benchmark::DoNotOptimize(ParseText(body, NameValidation::kLegacy, set).ok());
@@ -267,7 +268,7 @@ void BM_ParseStoredLines(benchmark::State& state, const std::string& body) {
     all += stored.lines;
   }
   FamilySet read;
-  for (auto _ : state) {
+  for (auto _ : bench::CountingAllocations(state)) {
     read.Clear();
     for (const Stored& stored : families) {
       if (!ParseStoredLines(stored.name, stored.type, stored.lines, read)) {
@@ -312,7 +313,7 @@ void BM_ParseFloat(benchmark::State& state) {
   std::mt19937_64 random(3);
   std::vector<std::string> texts(1024);
   for (std::string& text : texts) AppendFloat(static_cast<double>(random()) / 1e12, text);
-  for (auto _ : state) {
+  for (auto _ : bench::CountingAllocations(state)) {
     for (const std::string& text : texts) benchmark::DoNotOptimize(ParseFloat(text));
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(texts.size()));
@@ -324,7 +325,7 @@ void BM_WriteFloat(benchmark::State& state) {
   std::vector<double> values(1024);
   for (double& value : values) value = static_cast<double>(random()) / 1e12;
   char out[kFloatBytesMax];
-  for (auto _ : state) {
+  for (auto _ : bench::CountingAllocations(state)) {
     for (const double value : values) benchmark::DoNotOptimize(WriteFloat(value, out));
   }
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(values.size()));

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "bench/allocations.h"
 #include "bench/payload.h"
 #include "server/routes/gateway.h"
 #include "server/routes/own_metrics.h"
@@ -80,7 +81,7 @@ void Run(benchmark::State& state, std::string_view method, const std::vector<std
     if (server.Push("PUT", target, TenSeries(100'000)) != 200) state.SkipWithError("not filled");
   }
   std::size_t i = 0;
-  for (auto _ : state) {
+  for (auto _ : CountingAllocations(state)) {
     ++i;
     if (server.Push(method, targets[i * 7919 % kGroups], bodies[i % bodies.size()]) != 200) {
       state.SkipWithError("refused");
@@ -112,7 +113,7 @@ void BM_PostControlPlane(benchmark::State& state) {
   const std::uint64_t rounds = state.range(0) != 0 ? 4 : 1;
   for (std::uint64_t r = 0; r < rounds; ++r) bodies.push_back(ControlPlaneBody(r * 311));
   std::size_t i = 0;
-  for (auto _ : state) {
+  for (auto _ : CountingAllocations(state)) {
     const std::string& body = bodies[++i % bodies.size()];
     if (server.Push("POST", "/metrics/job/kube-scheduler/instance/controller-0", body) != 200) {
       state.SkipWithError("refused");

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "bench/allocations.h"
 #include "bench/payload.h"
 #include "exposition/text_parser.h"
 #include "store/metric_store.h"
@@ -74,7 +75,7 @@ void BM_PushOneSeries(benchmark::State& state) {
     bodies.push_back(OneSeriesBody(v % kFamilies, 200'000 + v));
   FamilySet set;
   std::size_t i = 0;
-  for (auto _ : state) {
+  for (auto _ : CountingAllocations(state)) {
     Push(*store, keys[i * 7919 % groups], bodies[i % bodies.size()],
          static_cast<std::int64_t>(1000 + i), set, &state);
     ++i;
@@ -97,7 +98,7 @@ void BM_PushControlPlane(benchmark::State& state) {
   const GroupKey key = *GroupKey::Make({{"job", "kube-scheduler"}, {"instance", "controller-0"}});
   FamilySet set;
   std::int64_t i = 0;
-  for (auto _ : state) {
+  for (auto _ : CountingAllocations(state)) {
     ++i;
     Push(store, key, bodies[static_cast<std::size_t>(i) % bodies.size()], i, set, &state);
   }
@@ -111,7 +112,7 @@ void BM_PushBodies(benchmark::State& state, const std::vector<std::string>& bodi
   FamilySet set;
   std::int64_t i = 0;
   std::size_t bytes = 0;
-  for (auto _ : state) {
+  for (auto _ : CountingAllocations(state)) {
     const std::string& body = bodies[static_cast<std::size_t>(++i) % bodies.size()];
     Push(store, key, body, i, set, &state);
     bytes += body.size();
@@ -128,7 +129,7 @@ void BM_ParsePrepare(benchmark::State& state, const std::vector<std::string>& bo
   PreparedPush push;
   std::size_t i = 0;
   std::size_t bytes = 0;
-  for (auto _ : state) {
+  for (auto _ : CountingAllocations(state)) {
     const std::string& body = bodies[++i % bodies.size()];
     set.Clear();
     if (!ParseText(body, NameValidation::kLegacy, set) || !push.Prepare(labels, set, own) ||
@@ -159,7 +160,7 @@ const bool registered = [] {
 void BM_Snapshot(benchmark::State& state) {
   const auto store = Filled(static_cast<std::size_t>(state.range(0)));
   std::size_t bytes = 0;
-  for (auto _ : state) {
+  for (auto _ : CountingAllocations(state)) {
     const auto snapshot = store->SnapshotAt(At(1'000'000));
     std::vector<std::string_view> pieces;
     std::vector<std::unique_ptr<std::string>> scratch;
