@@ -1,378 +1,199 @@
-#!/usr/bin/env python3
-"""The speed and memory of the real program beside its peers, in one run.
+"""Our program beside its peers: pushes, scrapes, a start. Each function fills rows of a result.
 
-    compare.py --ours build/release/server/pushgateway --empty build/release/bench/http_empty_server
-               --peers build/peers [--seconds 2] [--json FILE]
-
-Peers: Debian's Go Pushgateway, an empty handler on our HTTP engine, nginx serving a file of the same
-bytes with sendfile off. The load comes from wrk and from sockets, all on 127.0.0.1. Prints a table in
-Markdown; each column names its version.
+A row is {column: value}; columns are `ours`, `go` (the Go Pushgateway), `empty` (our HTTP engine with
+nothing behind it), `nginx` and `victoria`. `ratios` has the medians of what was divided round by round.
 """
 
-import argparse
 import contextlib
 import gzip
-import json
-import os
-import pathlib
-import re
-import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/e2e"))
+import servers
+from servers import SERIES_PER_GROUP, harness, median_ratio
 
-import harness  # noqa: E402
-import payloads  # noqa: E402
-import peers  # noqa: E402
-
-SERIES_PER_GROUP = 10
-PUSH_GROUPS = (100, 1_000, 10_000, 100_000)
-SCRAPE_GROUPS = 10_000
-PUSH_ROUNDS = 15
-CONNECTIONS = 16
-SCRAPES = 15
-K0S_PUSHES = 400
-NO_TTL: tuple[str, ...] = ()
-
-# Each request: one series of ten, into one group after the other. It is made as one string that was
-# not there before, so that it costs the same for any number of groups; a path that is a string of
-# its own would come again sooner with few groups, and Lua would find it instead of making it.
-WRK_SCRIPT = """
-local groups, n = {groups}, 0
-local form = "POST /metrics/job/batch/instance/host-%07d HTTP/1.1\\r\\nHost: bench\\r\\n" ..
-             "Content-Length: 36\\r\\n\\r\\nbatch_metric_%d{{stage=\\"load\\"}} %d\\n"
-function request()
-  n = n + 1
-  return string.format(form, (n * 7919) % groups, n % 10, 100000 + n % 900000)
-end
-"""
+# With many groups it needs seconds for a push.
+GO_SECONDS = {10_000: 32}
+GO_SECONDS_ELSE = 4
 
 
-def group_body(value: int) -> bytes:
-    return b"".join(b'batch_metric_%d{stage="load"} %d\n' % (m, value) for m in range(SERIES_PER_GROUP))
+def _spread(samples: list[float]) -> list[float]:
+    return [min(samples), max(samples)]
 
 
-def varied_body(group: int, round_: int) -> bytes:
-    """Values of six digits that compress as badly as real ones."""
-    return b"".join(b'batch_metric_%d{stage="load"} %d\n' %
-                    (m, 100_000 + (group * 7919 + m * 104_729 + round_ * 31_337) % 900_000)
-                    for m in range(SERIES_PER_GROUP))
+def _push_row(samples: dict, groups: int) -> dict:
+    row = {}
+    for name in ("ours", "empty", "nginx"):
+        found = samples.get((name, groups)) or samples.get((name, 0))
+        if found:
+            row[name] = statistics.median(each.per_second for each in found)
+            row[f"{name}_cpu_us"] = statistics.median(each.cpu_us for each in found)
+            row[f"{name}_spread"] = _spread([each.per_second for each in found])
+    return row
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _push_ratios(samples: dict, groups: int, fewest: int) -> dict:
+    def rates(name: str, of: int) -> list[float]:
+        return [each.per_second for each in samples.get((name, of), ())]
+
+    ours = rates("ours", groups)
+    return {name: median_ratio(ours, rates(*of))
+            for name, of in (("empty", ("empty", 0)), ("nginx", ("nginx", 0)), ("fewest groups", ("ours", fewest)))
+            if rates(*of)}
 
 
-def rss_mb(pid: int) -> float:
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
-
-
-def fill(server: harness.Server, groups: int, body=lambda group: group_body(100_000)) -> None:
-    """Pushes all groups over one connection, some requests ahead of the answers."""
-    window = 32
-    with server.connect(60) as connection:
-        for start in range(0, groups, window):
-            batch = range(start, min(start + window, groups))
-            connection.send(b"".join(
-                harness.build_request("POST", f"/metrics/job/batch/instance/host-{g:07d}", None, body(g))
-                for g in batch))
-            for _ in batch:
-                status = connection.response("POST").status
-                if status not in (200, 202):
-                    raise harness.Failure(f"filling answered {status}")
-
-
-def pushes_per_second(port: int, groups: int, seconds: int, connections: int = CONNECTIONS) -> float:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(WRK_SCRIPT.format(groups=groups))
-        script.flush()
-        output = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", script.name,
-             f"http://127.0.0.1:{port}"], check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in output:
-        raise harness.Failure(f"pushes failed:\n{output}")
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", output).group(1))
-
-
-def scrape_ms(port: int, times: int, encoding: str = "identity") -> tuple[float, int]:
-    """The median time of a scrape, first byte sent to last byte received, and its size."""
-    request = f"GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept: text/plain\r\nAccept-Encoding: {encoding}\r\n\r\n"
-    spans, size = [], 0
-    with socket.create_connection(("127.0.0.1", port), 60) as connection:
-        buffer = bytearray(1 << 20)
-        for _ in range(times):
-            begin = time.perf_counter()
-            connection.sendall(request.encode())
-            received, head = 0, b""
-            while b"\r\n\r\n" not in head:
-                head += connection.recv(65536)
-            header, _, rest = head.partition(b"\r\n\r\n")
-            length = re.search(rb"Content-Length: (\d+)", header, re.IGNORECASE)
-            if length:
-                received = len(rest)
-                while received < int(length.group(1)):
-                    received += connection.recv_into(buffer)
-            else:  # chunked: the end is enough to know
-                tail, received = rest, len(rest)
-                while not tail.endswith(b"\r\n0\r\n\r\n"):
-                    count = connection.recv_into(buffer)
-                    received += count
-                    tail = (tail + bytes(buffer[max(0, count - 16):count]))[-16:]
-            spans.append((time.perf_counter() - begin) * 1000)
-            size = received
-    return statistics.median(spans), size
-
-
-@contextlib.contextmanager
-def go_with_groups(program, groups: int):
-    """The Go Pushgateway with its check on and the groups stored. Filling it through the check would
-    take hours, so another process does that without, and hands over by the persistence file."""
-    with tempfile.TemporaryDirectory(prefix="pgw-bench-") as folder:
-        file = f"--persistence.file={folder}/data"
-        with harness.Server(program, [file, "--push.disable-consistency-check"]) as server:
-            fill(server, groups)
-            time.sleep(1)
-        with harness.Server(program, [file]) as server:
-            yield server
-
-
-def k0s_push_ms(server: harness.Server) -> float:
-    """CPU of one push of a control-plane component, every value changed."""
-    bodies = [payloads.render("kube-scheduler", tick) for tick in range(8)]
-    before = cpu_seconds(server.pid)
-    with server.connect(60) as connection:
-        for i in range(K0S_PUSHES):
-            connection.send(harness.build_request(
-                "POST", "/metrics/job/kube-scheduler/instance/a", None, bodies[i % len(bodies)]))
-            if connection.response("POST").status != 200:
-                raise harness.Failure("the control-plane push failed")
-    return (cpu_seconds(server.pid) - before) * 1000 / K0S_PUSHES
-
-
-def start_ms(program, flags) -> tuple[float, float]:
-    """Time from exec to the first answer, and the memory then."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    begin = time.perf_counter()
-    process = subprocess.Popen([str(program), f"--web.listen-address=127.0.0.1:{port}", *flags],
-                               stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", port), 1) as connection:
-                    connection.sendall(b"GET /-/ready HTTP/1.0\r\n\r\n")
-                    if b" 200 " in connection.recv(4096):
-                        break
-            except ConnectionRefusedError:
-                time.sleep(0.0002)
-        span = (time.perf_counter() - begin) * 1000
-        return span, rss_mb(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextlib.contextmanager
-def nginx(program, content: bytes):
-    with tempfile.TemporaryDirectory(prefix="pgw-bench-") as folder:
-        root = pathlib.Path(folder)
-        (root / "metrics").write_bytes(content)
-        root.chmod(0o755)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        (root / "nginx.conf").write_text(f"""
-daemon off; pid {folder}/pid; error_log {folder}/log crit; worker_processes 2;
-events {{ worker_connections 512; }}
-http {{
-  access_log off; sendfile off; keepalive_requests 1000000000; default_type text/plain;
-  client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
-  uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
-  server {{ listen 127.0.0.1:{port}; root {folder}; location = /push {{ return 200; }} }}
-}}
-""")
-        process = subprocess.Popen([str(program), "-c", f"{folder}/nginx.conf"], stderr=subprocess.DEVNULL)
-        try:
-            harness.wait_for(lambda: _accepts(port), 10, "nginx does not listen")
-            yield port
-        finally:
-            process.terminate()
-            process.wait()
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def empty_server(program):
-    process = subprocess.Popen([str(program), "--threads=2"], stdout=subprocess.PIPE, text=True)
-    try:
-        yield int(process.stdout.readline().strip().rsplit(":", 1)[1])
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def median_ratio(dividends: list[float], divisors: list[float]) -> float:
-    return statistics.median(a / b for a, b in zip(dividends, divisors))
-
-
-def push_rounds(options) -> dict:
-    """Pushes/s into few and many groups and at the empty handler, in turns; by groups and server."""
-    samples: dict = {groups: {"ours": [], "empty": []} for groups in PUSH_GROUPS}
+def pushes(options, rows: dict, whole: bool) -> None:
+    """Pushes/s into few and many groups, the empty handler and nginx, in turns. For those two it makes no
+    difference how many groups there are: they come once in each round."""
+    sizes = options.sizes
+    counts = sizes.put_groups if whole else sizes.push_groups
+    samples: dict = {}
     with contextlib.ExitStack() as stack:
-        servers = {}
-        for groups in PUSH_GROUPS:
-            servers[groups] = stack.enter_context(harness.Server(options.ours, NO_TTL))
-            fill(servers[groups], groups)
-        empty = stack.enter_context(empty_server(options.empty))
-        for _ in range(PUSH_ROUNDS):
-            for groups in PUSH_GROUPS:
-                for name, port in (("ours", servers[groups].port), ("empty", empty)):
-                    samples[groups][name].append(pushes_per_second(port, groups, options.seconds))
-    return samples
+        turns = []
+        for groups in counts:
+            server = stack.enter_context(harness.Server(options.ours))
+            servers.fill(server, groups)
+            turns.append(("ours", groups, groups, server))
+        turns.append(("empty", 0, counts[0], stack.enter_context(servers.empty_server(options.empty))))
+        if options.nginx:
+            turns.append(("nginx", 0, counts[0], stack.enter_context(servers.nginx(options.nginx.program))))
+        for _ in range(sizes.push_rounds):
+            for name, key, groups, server in turns:
+                samples.setdefault((name, key), []).append(
+                    servers.push(options.load, server, groups, sizes.push_seconds, whole=whole))
+    for groups in counts:
+        row = rows[f"{'put' if whole else 'push'} {groups}"] = _push_row(samples, groups)
+        row["ratios"] = _push_ratios(samples, groups, counts[0])
+        if options.go and groups in sizes.go_groups and not whole:
+            with servers.go_with_groups(options.go.program, groups) as server:
+                row["go"] = servers.push(options.load, server, groups, GO_SECONDS.get(groups, GO_SECONDS_ELSE)).per_second
 
 
-def measure(options) -> dict:
-    go = peers.get("pushgateway", options.peers)
-    web = peers.get("nginx", options.peers)
-    version = subprocess.run([options.ours, "--version"], capture_output=True, text=True, check=True).stdout
-    result = {"versions": {"ours": re.search(r"version (\S+)", version).group(1), "go": go.version,
-                           "nginx": web.version}, "rows": {}}
-    rows = result["rows"]
-    samples = push_rounds(options)
-    for groups in PUSH_GROUPS:
-        row = rows.setdefault(f"pushes/s, one series into one of {groups:,} groups of 10, 16 connections", {})
-        for name in ("ours", "empty"):
-            row[name] = statistics.median(samples[groups][name])
-        # Of one round each, so that a slow minute of the machine is in both.
-        row["of the empty handler"] = median_ratio(samples[groups]["ours"], samples[groups]["empty"])
-        row["of the fewest groups"] = median_ratio(samples[groups]["ours"], samples[PUSH_GROUPS[0]]["ours"])
-        if groups <= 10_000:
-            with go_with_groups(go.program, groups) as server:
-                row["go"] = pushes_per_second(server.port, groups, options.seconds)
-        print(f"pushes {groups}: {row}", file=sys.stderr)
-
-    row = rows.setdefault("one push of a control-plane component, 313 KB of text, values changed: CPU ms", {})
-    with harness.Server(options.ours, NO_TTL) as server:
-        row["ours"] = k0s_push_ms(server)
-    with tempfile.TemporaryDirectory() as folder:
-        with harness.Server(go.program, [f"--persistence.file={folder}/data"]) as server:
-            row["go"] = k0s_push_ms(server)
-
-    scrape = rows.setdefault(f"scrape of {SCRAPE_GROUPS:,} groups of 10, plain: ms", {})
-    memory = rows.setdefault("memory holding that, after pushes and scrapes: MB", {})
-    size = rows.setdefault("size of that scrape: MB", {})
-    with harness.Server(options.ours, NO_TTL) as server:
-        fill(server, SCRAPE_GROUPS)
-        pushes_per_second(server.port, SCRAPE_GROUPS, 1)
-        content = server.scrape().encode()
-        with nginx(web.program, content) as port:
-            ours, reference = [], []
-            for _ in range(3):
-                span, length = scrape_ms(server.port, SCRAPES)
-                ours.append(span)
-                reference.append(scrape_ms(port, SCRAPES)[0])
-        scrape["ours"], scrape["nginx"] = statistics.median(ours), statistics.median(reference)
-        size["ours"] = length / 1e6
-        memory["ours"] = rss_mb(server.pid)
-    with go_with_groups(go.program, SCRAPE_GROUPS) as server:
-        scrape["go"], length = scrape_ms(server.port, 3)
-        size["go"] = length / 1e6
-        memory["go"] = rss_mb(server.pid)
-
-    gzip_scrapes(options, go, web, rows)
-
-    first = rows.setdefault("start to first answer: ms", {})
-    idle = rows.setdefault("memory then: MB", {})
-    for name, program, flags in (("ours", options.ours, []), ("go", go.program, ["--persistence.file="])):
-        samples = [start_ms(program, flags) for _ in range(7)]
-        first[name] = statistics.median(span for span, _ in samples)
-        idle[name] = statistics.median(memory for _, memory in samples)
-    return result
+def k0s(options, rows: dict) -> None:
+    """CPU of a push as k0s makes them, all values changed and none."""
+    body = servers.k0s_body()
+    with contextlib.ExitStack() as stack:
+        turns = [("ours", stack.enter_context(harness.Server(options.ours))),
+                 ("empty", stack.enter_context(servers.empty_server(options.empty)))]
+        if options.nginx:
+            turns.append(("nginx", stack.enter_context(servers.nginx(options.nginx.program))))
+        if options.go:
+            turns.append(("go", stack.enter_context(harness.Server(options.go.program, ["--persistence.file="]))))
+        if options.victoria:
+            turns.append(("victoria", stack.enter_context(servers.victoria_metrics(options.victoria.program))))
+        for kind, bodies in (("changed", servers.changed_bodies(body, 10)), ("same", [body])):
+            samples: dict = {name: [] for name, _ in turns}
+            for _ in range(options.sizes.k0s_rounds):
+                for name, server in turns:
+                    samples[name].append(servers.big_push_cpu_ms(server, bodies, options.sizes.k0s_pushes))
+            row = rows[f"k0s {kind}"] = {name: statistics.median(found) for name, found in samples.items()}
+            row["bytes"] = len(body)
+            row["above empty"] = statistics.median(a - b for a, b in zip(samples["ours"], samples["empty"]))
+            row["ours_spread"] = _spread(samples["ours"])
 
 
-def gzip_scrapes(options, go, web, rows: dict) -> None:
-    """Scrapes with gzip: nothing has changed since the last one, beside nginx with a file of the same
-    bytes; and everything has."""
-    same = rows.setdefault(f"gzip scrape of {SCRAPE_GROUPS:,} groups of 10, nothing changed: ms", {})
-    changed = rows.setdefault("that, everything changed: ms", {})
-    size = rows.setdefault("size of it: MB", {})
+def _scrape_row(turns, rounds: int, times: int, encoding: str = "identity") -> dict:
+    samples: dict = {name: [] for name, _ in turns}
+    for _ in range(rounds):
+        for name, server in turns:
+            samples[name].append(servers.scrape(server, times, encoding))
+    row = {}
+    for name, found in samples.items():
+        row[name] = statistics.median(each.ms for each in found)
+        row[f"{name}_cpu_ms"] = statistics.median(each.cpu_ms for each in found)
+        row[f"{name}_bytes"] = found[-1].bytes
+    if "nginx" in samples:
+        row["ratios"] = {
+            "nginx": median_ratio([each.ms for each in samples["ours"]], [each.ms for each in samples["nginx"]]),
+            "nginx cpu": median_ratio([each.cpu_ms for each in samples["ours"]],
+                                      [each.cpu_ms for each in samples["nginx"]])}
+    return row
 
-    def change_and_scrape(server, round_: int) -> float:
-        fill(server, SCRAPE_GROUPS, lambda group: varied_body(group, round_))
-        return scrape_ms(server.port, 1, "gzip")[0]
 
-    with harness.Server(options.ours, NO_TTL) as server:
-        changed["ours"] = statistics.median(change_and_scrape(server, r) for r in range(5))
-        with server.connect(60) as connection:
-            connection.send(harness.build_request("GET", "/metrics", {"Accept-Encoding": "gzip"}))
-            content = connection.response("GET").body
-        if gzip.decompress(content).count(b"\nbatch_metric_") != SCRAPE_GROUPS * SERIES_PER_GROUP:
+def scrapes(options, rows: dict) -> None:
+    """Plain scrapes, and gzip ones of what has not changed, beside nginx with files of the same bytes."""
+    sizes = options.sizes
+    groups = sizes.scrape_groups
+    with harness.Server(options.ours) as server, contextlib.ExitStack() as stack:
+        servers.fill(server, groups, lambda group: servers.varied_body(group, 0))
+        content, compressed = servers.scrape_body(server), servers.scrape_body(server, "gzip")
+        if gzip.decompress(compressed).count(b"\npgw_load") != groups * SERIES_PER_GROUP:
             raise harness.Failure("the gzip scrape is not whole")
-        ours, reference = [], []
-        with nginx(web.program, content) as port:
-            for _ in range(5):
-                ours.append(scrape_ms(server.port, 4 * SCRAPES, "gzip")[0])
-                reference.append(scrape_ms(port, 4 * SCRAPES)[0])
-        same["ours"], same["nginx"] = statistics.median(ours), statistics.median(reference)
-        size["ours"] = len(content) / 1e6
-    with go_with_groups(go.program, SCRAPE_GROUPS) as server:
-        same["go"], length = scrape_ms(server.port, 3, "gzip")
-        size["go"] = length / 1e6
-    # Its check would make filling take hours; scrapes compress the same.
-    with harness.Server(go.program, ["--persistence.file=", "--push.disable-consistency-check"]) as server:
-        changed["go"] = statistics.median(change_and_scrape(server, r) for r in range(2))
+        turns = [("ours", server)]
+        if options.nginx:
+            turns.append(("nginx", stack.enter_context(servers.nginx(options.nginx.program, content, compressed))))
+        plain = turns + [("empty", stack.enter_context(servers.empty_server(options.empty, len(content))))]
+        row = rows["scrape"] = _scrape_row(plain, sizes.scrape_rounds, sizes.scrapes)
+        # Own metrics change with every scrape, so that ours is never quite the same.
+        same = rows["scrape gzip same"] = _scrape_row(turns, sizes.scrape_rounds, 4 * sizes.scrapes, "gzip")
+        row["groups"] = same["groups"] = groups
+        row["ours_memory_mb"] = servers.memory_mb(server.pid)
+    if not options.go:
+        return
+    with servers.go_with_groups(options.go.program, groups, lambda group: servers.varied_body(group, 0)) as server:
+        for each, encoding in ((row, "identity"), (same, "gzip")):
+            found = servers.scrape(server, 3, encoding)
+            each["go"], each["go_cpu_ms"], each["go_bytes"] = found.ms, found.cpu_ms, found.bytes
+        row["go_memory_mb"] = servers.memory_mb(server.pid)
 
 
-def number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def changed_scrapes(options, rows: dict) -> None:
+    """Gzip scrapes of which every value has changed since the last one."""
+    row = rows["scrape gzip changed"] = {"groups": options.sizes.scrape_groups}
+    # Go's check would make filling take hours; scrapes compress the same.
+    programs = [("ours", options.ours, [], options.sizes.scrape_rounds)]
+    if options.go:
+        programs.append(("go", options.go.program, ["--persistence.file=", "--push.disable-consistency-check"], 2))
+    for name, program, flags, rounds in programs:
+        found = []
+        with harness.Server(program, flags) as server:
+            for round_ in range(rounds):
+                servers.fill(server, options.sizes.scrape_groups, lambda group, round_=round_: servers.varied_body(group, round_))
+                found.append(servers.scrape(server, 1, "gzip"))
+        row[name] = statistics.median(each.ms for each in found)
+        row[f"{name}_cpu_ms"] = statistics.median(each.cpu_ms for each in found)
+        row[f"{name}_bytes"] = found[-1].bytes
+    if options.go:
+        row["ratios"] = {"go": row["go"] / row["ours"], "go cpu": row["go_cpu_ms"] / row["ours_cpu_ms"]}
 
 
-def table(result: dict) -> str:
-    versions = result["versions"]
-    columns = [("ours", f"pushgateway-ttl {versions['ours']}"), ("go", f"Go Pushgateway {versions['go']}"),
-               ("empty", "empty handler on our engine"), ("nginx", f"nginx {versions['nginx']}, sendfile off")]
-    lines = ["| | " + " | ".join(title for _, title in columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for name, row in result["rows"].items():
-        lines.append(f"| {name} | " + " | ".join(number(row.get(key)) for key, _ in columns) + " |")
-    lines.append("")
-    for name, row in result["rows"].items():
-        if "of the fewest groups" in row:
-            lines.append(f"{name}: {row['of the empty handler']:.0%} of the empty handler, "
-                         f"{row['of the fewest groups']:.0%} of the fewest groups (medians over rounds)")
-    return "\n".join(lines)
+def starts(options, rows: dict) -> None:
+    first, memory = rows.setdefault("start", {}), rows.setdefault("start memory", {})
+    programs = [("ours", options.ours, [])]
+    if options.go:
+        programs.append(("go", options.go.program, ["--persistence.file="]))
+    for name, program, flags in programs:
+        samples = [servers.start(program, flags) for _ in range(options.sizes.starts)]
+        first[name] = statistics.median(span for span, _ in samples)
+        memory[name] = statistics.median(mb for _, mb in samples)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ours", required=True, type=os.path.abspath)
-    parser.add_argument("--empty", required=True, type=os.path.abspath)
-    parser.add_argument("--peers", required=True, type=pathlib.Path)
-    parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--json", type=pathlib.Path)
-    options = parser.parse_args()
-    result = measure(options)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
-    print(table(result))
-    return 0
+def memory(options, rows: dict) -> None:
+    """Anonymous memory that stored series take, nobody having scraped yet."""
+    programs = [("ours", options.ours, [], options.sizes.memory_groups)]
+    if options.go:
+        programs.append(("go", options.go.program, ["--persistence.file=", "--push.disable-consistency-check"], 10_000))
+    row = rows["memory"] = {"groups": options.sizes.memory_groups}
+    for name, program, flags, groups in programs:
+        with harness.Server(program, flags) as server:
+            before = servers.memory_mb(server.pid, "RssAnon")
+            servers.fill(server, groups, lambda group: servers.varied_body(group, 0))
+            row[name] = (servers.memory_mb(server.pid, "RssAnon") - before) * 1024 * 1024 / (groups * SERIES_PER_GROUP)
+            if name == "ours":
+                row["text bytes"] = len(servers.scrape_body(server)) / (groups * SERIES_PER_GROUP)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def idle(options, rows: dict) -> None:
+    """CPU wake-ups of servers that hold something which does not expire meanwhile, and that nobody calls."""
+    row = rows["idle"] = {"seconds": options.sizes.idle_seconds}
+    with contextlib.ExitStack() as stack:
+        running = {"ours": stack.enter_context(harness.Server(options.ours, ["--metric.timetolive=1h"]))}
+        if options.go:
+            running["go"] = stack.enter_context(harness.Server(options.go.program, ["--persistence.file="]))
+        for server in running.values():
+            servers.fill(server, 100)
+        time.sleep(options.sizes.settle_seconds)
+        before = {name: servers.wake_ups(server.pid) for name, server in running.items()}
+        time.sleep(options.sizes.idle_seconds)
+        for name, server in running.items():
+            row[name] = servers.wake_ups(server.pid) - before[name]
