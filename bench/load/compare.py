@@ -180,7 +180,8 @@ def memory(options, rows: dict) -> None:
             servers.fill(server, groups, lambda group: servers.varied_body(group, 0))
             row[name] = (servers.memory_mb(server.pid, "RssAnon") - before) * 1024 * 1024 / (groups * SERIES_PER_GROUP)
             if name == "ours":
-                row["text bytes"] = len(servers.scrape_body(server)) / (groups * SERIES_PER_GROUP)
+                lines = [line for line in servers.scrape_body(server).splitlines() if line.startswith(b"pgw_load")]
+                row["text bytes"] = sum(map(len, lines)) / len(lines) + 1
 
 
 def idle(options, rows: dict) -> None:

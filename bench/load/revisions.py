@@ -18,6 +18,7 @@ import subprocess
 import sys
 
 import servers
+import tables
 from servers import harness
 
 WORSE = 0.05
@@ -77,7 +78,7 @@ def report(samples: dict[Figure, list[tuple[float, float]]]) -> tuple[str, bool]
         worse = is_worse(figure, ratios)
         any_worse |= worse
         base, ours = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
-        lines.append(f"{figure.name:46} {base:10,.5g} {ours:10,.5g}   {statistics.median(ratios):.3f} "
+        lines.append(f"{figure.name:46} {tables.number(base):>10} {tables.number(ours):>10}   {statistics.median(ratios):.3f} "
                      f"({ratios[0]:.3f} to {ratios[-1]:.3f}){'   WORSE' if worse else ''}")
     return "\n".join(lines), any_worse
 

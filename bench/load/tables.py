@@ -93,7 +93,8 @@ def _fraction_of_go(bound: float) -> Callable[[dict], Verdict | None]:
 
 
 def _beside(row: dict) -> Verdict:
-    return Verdict(f"{number(row['p99_ms'])} ms; without scrapes {number(row['alone_p99_ms'])} ms", row["p99_ms"] <= 2)
+    return Verdict(f"{number(row['p99_ms'])} ms; without scrapes {number(row['alone_p99_ms'])} ms (scrapes of "
+                   f"{row['bytes'] / 1e6:.0f} MB, {number(row['scrape_ms'])} ms each)", row["p99_ms"] <= 2)
 
 
 def _cliff_delay(row: dict) -> Verdict:
