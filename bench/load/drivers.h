@@ -55,7 +55,7 @@ class PushDriver {
   ~PushDriver();
 
   void Start();
-  // Nothing new is sent from now on.
+  // What is due by now is still sent, nothing else.
   void Stop(std::int64_t now_ns);
   bool Idle() const { return idle_.size() == slots_.size(); }
   void CheckTimeouts(std::int64_t now_ns);

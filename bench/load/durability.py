@@ -33,7 +33,7 @@ class Sizes:
     syncs: int = 300
     pushes: int = 2_000
     pause_groups: int = 100_000
-    pause_seconds: float = 6
+    pause_seconds: float = 5
     pause_runs: int = 1
 
     @staticmethod

@@ -4,7 +4,7 @@
     matrix.py --run short|full|smoke --build build/release --peers build/peers --json build/bench/load.json
               [--ours FILE] [--only PART …]
 
-`short` takes five minutes, `full` twenty. `smoke` is for tests: everything in its smallest form and
+`short` takes six minutes, `full` twenty. `smoke` is for tests: everything in its smallest form and
 without peers; it fails if anything expired early or late, or a request failed. With --only the parts
 named are measured again and the others kept as the file has them.
 """
@@ -76,10 +76,10 @@ class Sizes:
 RUNS = {
     "short": Sizes(),
     "full": Sizes(put_groups=(100, 1_000, 10_000, 100_000), go_groups=(100, 1_000, 10_000), push_rounds=9, push_seconds=1.5,
-                  k0s_rounds=9, k0s_pushes=200, scrape_rounds=9, memory_groups=100_000, idle_seconds=60, settle_seconds=5,
-                  scenarios=SCENARIOS, scenario_seconds=30, cliff_runs=3, cliff_groups=1_000, cliff_ttl=8, stalled=10_000,
+                  k0s_pushes=300, scrape_rounds=9, memory_groups=100_000, idle_seconds=60, settle_seconds=5,
+                  scenarios=SCENARIOS, scenario_seconds=20, cliff_runs=3, cliff_groups=1_000, cliff_ttl=8, stalled=10_000,
                   stalled_seconds=10, beside_groups=100_000, beside_seconds=10,
-                  kept=durability.Sizes(rounds=7, pause_runs=3)),
+                  kept=durability.Sizes(pause_runs=3)),
     "smoke": Sizes(push_groups=(100,), put_groups=(100,), push_rounds=1, push_seconds=0.2, k0s_rounds=1, k0s_pushes=5,
                    scrape_groups=100, scrape_rounds=1, scrapes=2, starts=1, memory_groups=1_000, idle_seconds=1,
                    settle_seconds=1, scenarios={name: SCENARIOS[name] for name in ("steady", "churn")}, scenario_ttl=2,

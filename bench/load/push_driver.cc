@@ -108,7 +108,8 @@ void PushDriver::Pump() {
   if (pumping_) return;
   pumping_ = true;
   std::int64_t now = NowNs();
-  while (!idle_.empty() && now < stop_ns_) {
+  // In open loop what was due before the end is sent, however late it got its turn.
+  while (!idle_.empty() && (now < stop_ns_ || !setup_.closed_loop)) {
     std::int64_t due = now;
     if (!setup_.closed_loop) {
       due = schedule_.due_ns();
@@ -144,6 +145,7 @@ void PushDriver::OnFree(Slot& slot) {
 void PushDriver::Stop(std::int64_t now_ns) {
   stop_ns_ = std::min(stop_ns_, now_ns);
   timer_.Cancel();
+  Pump();
 }
 
 void PushDriver::CheckTimeouts(std::int64_t now_ns) {
