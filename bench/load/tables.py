@@ -190,35 +190,40 @@ def goals(rows: dict) -> str:
 COLUMNS = (("ours", "pushgateway-ttl {}"), ("go", "Go Pushgateway {}"), ("empty", "empty handler on our engine"),
            ("nginx", "nginx {}"), ("victoria", "VictoriaMetrics {}"))
 
-# Pattern of the rows, title, suffix of the column's key.
+
+def _upstream(version: str) -> str:
+    """Without what Debian adds to it."""
+    return re.split(r"[-+]", version, maxsplit=1)[0]
+
+
+# Pattern of the rows, title, suffix of the column's key, whether the README has it.
 BESIDE = (
-    (r"push \d+", "pushes/s, one series into one of {n} groups of 10", ""),
-    (r"push \d+", "the server's CPU for one of them, {n} groups: µs", "_cpu_us"),
-    (r"put \d+", "pushes/s, PUT of ten series, {n} groups", ""),
-    (r"put \d+", "the server's CPU for one of them, {n} groups: µs", "_cpu_us"),
-    (r"k0s changed", "push of one component of k0s, {bytes} KB, all values changed: CPU ms", ""),
-    (r"k0s same", "the same, body unchanged: CPU ms", ""),
-    (r"scrape", "plain scrape of {n} groups of 10: ms", ""),
-    (r"scrape", "its CPU: ms", "_cpu_ms"),
-    (r"scrape", "memory holding that, after pushes and scrapes: MB", "_memory_mb"),
-    (r"scrape gzip same", "gzip scrape of {n} groups of 10, nothing changed: ms", ""),
-    (r"scrape gzip same", "its CPU: ms", "_cpu_ms"),
-    (r"scrape gzip changed", "the same, everything changed: ms", ""),
-    (r"scrape gzip changed", "its CPU: ms", "_cpu_ms"),
-    (r"memory", "memory per stored series: bytes", ""),
-    (r"idle", "CPU wake-ups, idle: in {seconds} s", ""),
-    (r"start", "start to first answer: ms", ""),
-    (r"start memory", "memory then: MB", ""),
+    (r"push \d+", "pushes/s, one series into one of {n} groups of 10", "", True),
+    (r"push \d+", "the server's CPU for one of them, {n} groups: µs", "_cpu_us", False),
+    (r"put \d+", "pushes/s, PUT of ten series, {n} groups", "", False),
+    (r"put \d+", "the server's CPU for one of them, {n} groups: µs", "_cpu_us", False),
+    (r"k0s changed", "push of one component of k0s, {bytes} KB, all values changed: CPU ms", "", True),
+    (r"k0s same", "the same, body unchanged: CPU ms", "", False),
+    (r"scrape", "plain scrape of {n} groups of 10: ms", "", True),
+    (r"scrape", "its CPU: ms", "_cpu_ms", False),
+    (r"scrape", "memory holding that, after pushes and scrapes: MB", "_memory_mb", True),
+    (r"scrape gzip same", "gzip scrape of {n} groups of 10, nothing changed: ms", "", True),
+    (r"scrape gzip same", "its CPU: ms", "_cpu_ms", False),
+    (r"scrape gzip changed", "the same, everything changed: ms", "", False),
+    (r"scrape gzip changed", "its CPU: ms", "_cpu_ms", False),
+    (r"memory", "memory per stored series: bytes", "", False),
+    (r"idle", "CPU wake-ups, idle: in {seconds} s", "", False),
+    (r"start", "start to first answer: ms", "", True),
+    (r"start memory", "memory then: MB", "", False),
 )
-SHORT = (0, 4, 6, 8, 12, 15, 16)  # of BESIDE, for the README
 
 
 def beside(result: dict, chosen, columns=COLUMNS) -> str:
     versions, rows = result["versions"], result["rows"]
-    columns = [(key, title.format(versions.get(key, ""))) for key, title in columns
+    columns = [(key, title.format(_upstream(versions.get(key, "")))) for key, title in columns
                if key == "empty" or key in versions]
     lines = []
-    for pattern, title, suffix in chosen:
+    for pattern, title, suffix, _ in chosen:
         for name, row in rows.items():
             if not re.fullmatch(pattern, name) or f"ours{suffix}" not in row:
                 continue
@@ -270,7 +275,7 @@ def persistence(result: dict) -> str:
                 text += f"; a bare appender beside it: {number(row['bare_p99_ms'])}, {number(row['bare_max_ms'])}"
             lines.append([f"one client pushing into {row['groups']:,} groups, {title}: ms, p99 and longest", text, ""])
     versions = result["versions"]
-    return markdown(["", f"pushgateway-ttl {versions['ours']}", f"Go Pushgateway {versions.get('go', '')}".strip()], lines)
+    return markdown(["", f"pushgateway-ttl {versions['ours']}", f"Go Pushgateway {_upstream(versions.get('go', ''))}".strip()], lines)
 
 
 # Micro benchmarks.
@@ -290,6 +295,9 @@ def about(result: dict) -> str:
     lines = [f"A {result['run']} run of {result['date']}, revision {result['revision']}, on {machine['cores']} cores "
              f"({machine['model']}, {machine['memory_gb']} GB, {machine['system']})."]
     names = {"go": "the Go Pushgateway", "nginx": "nginx", "victoria": "VictoriaMetrics"}
+    had = [f"{text} {versions[key]}" for key, text in names.items() if key in versions]
+    if had:
+        lines.append(f"Debian's packages: {', '.join(had)}.")
     missing = [text for key, text in names.items() if key not in versions]
     if missing:
         lines.append(f"Not to be had: {', '.join(missing)}.")
@@ -307,7 +315,7 @@ def blocks(result: dict, benchmarks: dict) -> dict[str, str]:
         "about": about(result),
         "goals": goals(rows),
         "beside": beside(result, BESIDE),
-        "short": beside(result, [BESIDE[i] for i in SHORT], COLUMNS[:4]),
+        "short": beside(result, [row for row in BESIDE if row[3]], COLUMNS[:4]),
         "scenarios": scenarios(rows),
         "persistence": persistence(result),
         "micro": micro(benchmarks),

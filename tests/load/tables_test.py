@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench/load
 import tables  # noqa: E402
 
 RESULT = {
-    "run": "full", "date": "2030-01-02", "revision": "abc1234", "versions": {"ours": "0.1.0", "go": "1.11.2", "nginx": "1.22.1"},
+    "run": "full", "date": "2030-01-02", "revision": "abc1234", "versions": {"ours": "0.1.0", "go": "1.11.2-1", "nginx": "1.22.1-9+deb12u9"},
     "machine": {"cores": 2, "model": "Some Processor", "memory_gb": 24, "system": "Linux 6.1"},
     "skipped": {"stalled": "needs 10,500 open files"}, "failed": {},
     "rows": {
