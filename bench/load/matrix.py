@@ -76,7 +76,7 @@ class Sizes:
 RUNS = {
     "short": Sizes(),
     "full": Sizes(put_groups=(100, 1_000, 10_000, 100_000), go_groups=(100, 1_000, 10_000), push_rounds=9, push_seconds=1.5,
-                  k0s_pushes=300, scrape_rounds=9, memory_groups=100_000, idle_seconds=60, settle_seconds=5,
+                  k0s_pushes=300, scrape_rounds=9, memory_groups=100_000, idle_seconds=60, settle_seconds=35,
                   scenarios=SCENARIOS, scenario_seconds=12, cliff_runs=3, cliff_groups=1_000, cliff_ttl=8, stalled=10_000,
                   stalled_seconds=10, beside_groups=100_000, beside_seconds=10,
                   kept=durability.Sizes(pause_runs=3)),
