@@ -33,8 +33,6 @@ struct Member {
   std::uint32_t follower = 0;  // where the family that came next in the last push stands: a guess
 
   SlotRef slot_ref() const { return {chunk, slot}; }
-  static constexpr std::uint32_t kPlaceBits = 30;
-
   bool alive(Deadline now) const { return deadline > now; }
 };
 
@@ -74,6 +72,8 @@ class Trace {
 // Ordered by what a push needs first; line by line of the cache.
 struct alignas(kCacheLine) Group : CalendarEntry {
   explicit Group(std::string_view key) : key_(key.begin(), key.end()) {}
+
+  static constexpr std::uint32_t kPlaceBits = 30;
 
   bool alive(Deadline now) const { return deadline > now; }
 
