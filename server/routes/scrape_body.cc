@@ -15,7 +15,9 @@ namespace {
 // Pieces below this are copied together; larger ones are worth an entry of their own in writev.
 constexpr std::size_t kGatherBelowBytes = 4 * 1024;
 constexpr std::size_t kGatheredBytesMax = 64 * 1024;
-constexpr std::size_t kBytesPerCall = 256 * 1024;
+// What is sent at once. More leaves the caches before the reader comes to it: pieces of 256 KB take
+// twice as long to arrive.
+constexpr std::size_t kBytesPerCall = 64 * 1024;
 
 // Fields of io.prometheus.client.MetricFamily.
 constexpr std::uint32_t kNameField = 1;

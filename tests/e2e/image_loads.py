@@ -299,15 +299,16 @@ def check_run(trial: Trial) -> None:
         raise peers.Unavailable("podman in a folder of its own wants root")
     podman = Containers(trial, "podman")
     podman.load(trial.hybrid)
-    for user in ("65534", "1001"):
+    # Names are looked up inside, without an NSS library. What asks a name server is tested by release_names.py.
+    for user, host in (("65534", "localhost"), ("1001", "gateway.hosts.example")):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         # The limits: runc may not raise them where this machine is a container itself.
         container = podman("run", "--detach", "--network=host", "--user", user, "--read-only", "--read-only-tmpfs=false",
                            "--cap-drop=all", "--security-opt=no-new-privileges", "--ulimit", "nofile=1024:1024",
-                           "--ulimit", "nproc=1024:1024", trial.name, "--metric.timetolive=120s",
-                           f"--web.listen-address=localhost:{port}").strip()
+                           "--ulimit", "nproc=1024:1024", "--add-host=gateway.hosts.example:127.0.0.1", trial.name,
+                           "--metric.timetolive=120s", f"--web.listen-address={host}:{port}").strip()
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for(url + "/-/ready")
@@ -315,7 +316,8 @@ def check_run(trial: Trial) -> None:
                 pass
             with urllib.request.urlopen(url + "/metrics", timeout=10) as scrape:
                 expect(b'some_metric{instance="here",job="k0s"} 42' in scrape.read(), True, "what was pushed")
-            podman("exec", container, "/bin/pushgateway", "--healthcheck", f"--web.listen-address=localhost:{port}")
+            podman("exec", container, "/bin/pushgateway", "--healthcheck", f"--web.listen-address={host}:{port}")
+            podman("exec", container, "/bin/pushgateway", "--healthcheck", f"http://{host}:{port}/-/healthy")
         finally:
             podman("rm", "--force", "--time", "2", container)
     _run_with_one_argument(podman, trial.name)
