@@ -23,6 +23,8 @@ NONE = "–"
 def number(value: float | None) -> str:
     if value is None:
         return NONE
+    if isinstance(value, int):
+        return f"{value:,}"
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
