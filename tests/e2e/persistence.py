@@ -171,14 +171,25 @@ def expect_outage(server: Server, break_it, mend_it, reason: str) -> None:
         raise Failure(f"the log says: {server.log}")
 
 
-def full(program: str, folder: pathlib.Path) -> str:
-    disk = folder / "disk"
+class CannotMount(Exception):
+    """Says why."""
+
+
+@contextlib.contextmanager
+def small_disk(disk: pathlib.Path, size: str):
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk],
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk],
                              capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
-        return f"skipped: {mounted.stderr.strip()}"
+        raise CannotMount(mounted.stderr.strip())
     try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+def full(program: str, folder: pathlib.Path) -> str:
+    with small_disk(folder / "disk", "256k") as disk:
         ballast = disk / "ballast"
 
         def fill() -> None:
@@ -203,20 +214,12 @@ def full(program: str, folder: pathlib.Path) -> str:
         with Server(program, flags(disk)) as server:
             if values(server) != {"before": 1, "after": 1}:
                 raise Failure(f"after the restart: {values(server)}")
-    finally:
-        subprocess.run(["umount", "-l", disk], check=False)
     return "refused, and resumed by itself"
 
 
 def small(program: str, folder: pathlib.Path) -> str:
-    disk = folder / "small"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk],
-                             capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        return f"skipped: {mounted.stderr.strip()}"
     pushes = 1_000
-    try:
+    with small_disk(folder / "small", "4m") as disk:
         with Server(program, flags(disk)) as server:
             for i in range(1, pushes + 1):
                 body = b'kept %d\nballast{l="%s"} %d\n' % (i, b"x" * 20_000, i)
@@ -228,8 +231,6 @@ def small(program: str, folder: pathlib.Path) -> str:
         with Server(program, flags(disk)) as server:
             if values(server) != {"only": pushes}:
                 raise Failure(f"after the restart: {values(server)}")
-    finally:
-        subprocess.run(["umount", "-l", disk], check=False)
     return f"{pushes} pushes, 20 MB, through 4 MB"
 
 
@@ -355,12 +356,15 @@ def main() -> int:
             extra = (options.kills,) if name == "kills" else ()
             try:
                 told = PARTS[name](program, pathlib.Path(folder), *extra)
-                print(f"{name}: {told}")
-                if told.startswith("skipped") and options.only == name:
-                    status = SKIPPED
+            except CannotMount as reason:
+                told = f"skipped: {reason}"
             except Failure as failure:
                 print(f"{name}: FAILED: {failure}")
                 status = 1
+                continue
+            print(f"{name}: {told}")
+            if told.startswith("skipped") and options.only == name:
+                status = SKIPPED
     return status
 
 
