@@ -43,7 +43,8 @@ class PushDriver {
     std::vector<const RequestTemplate*> forms;  // group % size
     std::uint32_t first_group = 0;              // in the names of groups
     std::size_t groups = 1;
-    bool scatter = false;  // not one after the other, but each before any comes again
+    bool scatter = false;           // not one after the other, but each before any comes again
+    std::uint64_t first_value = 1;  // without a ledger: of the samples of the first push
     std::size_t connections = 1;
     bool reconnect = false;
     bool closed_loop = false;

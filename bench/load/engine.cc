@@ -101,6 +101,7 @@ void Engine::MakePushers() {
   push.first_group = static_cast<std::uint32_t>(groups_.first);
   push.groups = groups_.count;
   push.scatter = options_.scatter;
+  push.first_value = options_.first_value;
   push.connections = ShareOf(options_.connections, setup_.thread, threads).count;
   push.reconnect = options_.reconnect;
   push.closed_loop = options_.closed_loop;

@@ -104,6 +104,12 @@ const FlagSpec kFlags[] = {
      .kind = FlagKind::kSwitch,
      .default_value = "",
      .help = "Groups in a scattered order, so that neighbours in time are none in memory."},
+    {.name = "first-value",
+     .default_value = "1",
+     .help =
+         "Value of the samples of the first push; each further one counts up. With --watchers=0 "
+         "only.",
+     .placeholder = "N"},
     {.name = "cliff-groups",
      .default_value = "",
      .help = "Groups that are pushed once, completed at the same instant, to expire together.",
@@ -394,6 +400,9 @@ void Reader::Check() {
     // Pushes of an earlier run could be taken for this one's.
     Fail(InvalidArgument("--tag: expiry can only be watched in groups of this run; --watchers=0"));
   }
+  if (Given("first-value") && (o.watchers > 0 || o.cliff_groups > 0)) {
+    Fail(InvalidArgument("--first-value: values tell pushes apart that are watched; --watchers=0"));
+  }
   if (o.scenario == Scenario::kCliff && o.cliff_groups == 0) {
     Fail(InvalidArgument("cliff: expected --cliff-groups"));
   }
@@ -444,6 +453,9 @@ Result<CommandLine> Reader::Read() {
   Number("seed", seed, {0, std::numeric_limits<std::uint64_t>::max()});
   o.seed = seed;
   o.scatter = Switch("scatter");
+  std::size_t first_value = 1;
+  Number("first-value", first_value, {0, 9'999'999'999});
+  o.first_value = first_value;
   if (const std::string* const tag = Value("tag")) {
     constexpr std::string_view kAllowed =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";

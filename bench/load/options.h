@@ -53,9 +53,10 @@ struct Options {
   std::size_t groups = 1000;
   std::size_t series = 10;
   std::size_t families = 10;
-  std::string tag;               // in the names of the groups; empty: one of this run
-  bool scatter = false;          // groups are pushed to out of order
-  std::size_t cliff_groups = 0;  // besides the others, pushed once and at the same instant
+  std::string tag;                // in the names of the groups; empty: one of this run
+  bool scatter = false;           // groups are pushed to out of order
+  std::uint64_t first_value = 1;  // of what is not watched
+  std::size_t cliff_groups = 0;   // besides the others, pushed once and at the same instant
   std::size_t cliff_series = 0;
   std::size_t scrapers = 0;
   std::int64_t scrape_interval_ns = 1'000'000'000;

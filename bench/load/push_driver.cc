@@ -17,7 +17,8 @@ class PushDriver::Slot final : public ExchangeListener {
     due_ns_ = due_ns;
     ExpiryLedger* const ledger = driver_.stage_.ledger;
     said_.clear();
-    sequence_ = ledger != nullptr ? ledger->Sent(index, now_ns) : driver_.sent_ + 1;
+    sequence_ = ledger != nullptr ? ledger->Sent(index, now_ns)
+                                  : driver_.setup_.first_value + driver_.sent_;
     connection_.Send(buffer_.Render(form, driver_.setup_.first_group + index, sequence_));
   }
 

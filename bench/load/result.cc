@@ -222,6 +222,7 @@ json::object OptionsJson(const Options& options) {
   out["families"] = options.families;
   out["tag"] = options.tag;
   out["scatter"] = options.scatter;
+  out["first_value"] = options.first_value;
   out["cliff_groups"] = options.cliff_groups;
   out["cliff_series"] = options.cliff_series;
   out["scrapers"] = options.scrapers;

@@ -4,6 +4,7 @@ A server is anything with a `port` and a `pid`. A `prefix`, if it has one, stand
 pushed to; a `path` takes their place. Everything is on 127.0.0.1.
 """
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -27,6 +28,7 @@ import peers  # noqa: E402, F401
 SERIES_PER_GROUP = 10
 CONNECTIONS = 16
 TAG = "bench-"
+_pushed_to = collections.Counter()  # how often push() was called, by the server's pid
 
 
 # What is pushed: groups as pushgateway-load --tag makes them, so that it can push to them afterwards.
@@ -149,11 +151,13 @@ class Pushes:
 def push(program, server, groups: int, seconds: float, *, rate: float | None = None, connections: int = CONNECTIONS,
          whole: bool = False) -> Pushes:
     """POST of one series, or PUT of the `whole` group of ten, to each group in turns: as fast as they are
-    answered, or open loop with a rate."""
+    answered, or open loop with a rate. Each has values of six digits that are not those of the push before."""
+    _pushed_to[server.pid] += 1
+    first_value = 100_000 + _pushed_to[server.pid] % 4 * 137_000
     form = ("--method=PUT", f"--series={SERIES_PER_GROUP}") if whole else ("--method=POST", "--series=1")
     before = cpu_seconds(server.pid)
     total = load(program, server, "--ttl=0s", "--watchers=0", f"--tag={TAG}", "--scatter", "--warm-up=200ms",
-                 "--linger=0s", "--timeout=30s", f"--duration={int(seconds * 1000)}ms", f"--groups={groups}",
+                 "--linger=0s", "--timeout=30s", f"--first-value={first_value}", f"--duration={int(seconds * 1000)}ms", f"--groups={groups}",
                  f"--connections={connections}", f"--rate={'max' if rate is None else rate}", *form)
     cpu = cpu_seconds(server.pid) - before
     figures = total["push"]

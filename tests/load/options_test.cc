@@ -117,6 +117,9 @@ TEST(LoadOptionsTest, GroupsThatOthersKnowAreNotWatched) {
   EXPECT_NE(ErrorOf({"--tag=bench-"}).find("--watchers=0"), std::string::npos);
   EXPECT_NE(ErrorOf({"cliff", "--tag=bench-", "--watchers=0"}), "");
   EXPECT_NE(ErrorOf({"--tag=a/b", "--watchers=0"}).find("--tag"), std::string::npos);
+  EXPECT_EQ(Parsed({"--first-value=100000", "--watchers=0"}).first_value, 100'000U);
+  EXPECT_NE(ErrorOf({"--first-value=100000"}).find("--watchers=0"), std::string::npos);
+  EXPECT_NE(ErrorOf({"--first-value=-1", "--watchers=0"}), "");
 }
 
 TEST(LoadOptionsTest, HelpNamesEveryScenario) {
