@@ -64,15 +64,12 @@ std::unique_ptr<MetricStore> Filled(std::size_t groups) {
   return store;
 }
 
-// One series of ten into one of N groups, a different group each time.
-void BM_PushOneSeries(benchmark::State& state) {
+// Pushes into groups of ten series, a different group each time.
+void PushIntoGroups(benchmark::State& state, const std::vector<std::string>& bodies) {
   const auto groups = static_cast<std::size_t>(state.range(0));
   const auto store = Filled(groups);
   std::vector<GroupKey> keys;
   for (std::size_t g = 0; g < groups; ++g) keys.push_back(Key(g));
-  std::vector<std::string> bodies;
-  for (std::uint64_t v = 0; v < 64; ++v)
-    bodies.push_back(OneSeriesBody(v % kFamilies, 200'000 + v));
   FamilySet set;
   std::size_t i = 0;
   for (auto _ : CountingAllocations(state)) {
@@ -87,7 +84,23 @@ void BM_PushOneSeries(benchmark::State& state) {
   state.counters["bytes/series"] =
       static_cast<double>(store->Stats().bytes) / static_cast<double>(groups * kFamilies);
 }
+
+void BM_PushOneSeries(benchmark::State& state) {
+  std::vector<std::string> bodies;
+  for (std::uint64_t v = 0; v < 64; ++v)
+    bodies.push_back(OneSeriesBody(v % kFamilies, 200'000 + v));
+  PushIntoGroups(state, bodies);
+}
 BENCHMARK(BM_PushOneSeries)->Arg(100)->Arg(1000)->Arg(10'000)->Arg(100'000);
+
+void BM_PushTenSeries(benchmark::State& state) {
+  std::vector<std::string> bodies(61);  // so that no group gets the same one twice
+  for (std::size_t v = 0; v < bodies.size(); ++v) {
+    for (std::size_t f = 0; f < kFamilies; ++f) bodies[v] += OneSeriesBody(f, 200'000 + v);
+  }
+  PushIntoGroups(state, bodies);
+}
+BENCHMARK(BM_PushTenSeries)->Arg(100)->Arg(1000)->Arg(10'000)->Arg(100'000);
 
 // What k0s pushes every 30 s; `changed` says whether values differ from the last push.
 void BM_PushControlPlane(benchmark::State& state) {

@@ -100,6 +100,7 @@ void ChunkList::MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32
 }
 
 void ChunkList::SetExtra(Chunk& chunk, std::uint32_t slot, SlotContent& content) {
+  if (!content.message && !content.error && chunk.block->extras().empty()) return;
   footprint_ -= chunk.block->footprint();
   chunk.block->SetExtra(slot, std::move(content.message), std::move(content.error));
   footprint_ += chunk.block->footprint();

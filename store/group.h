@@ -91,11 +91,16 @@ struct alignas(kCacheLine) Group : CalendarEntry {
     traces_[0] = Trace(bookkeeping[kSuccess]);
     traces_[1] = first < members.size() ? Trace(members[first]) : Trace();
   }
-  // Asks for the group itself, and, once that has come, for what the next push is likely to touch.
+  // Asks for the group itself, and, once that has come, for what a push of so many families is
+  // likely to touch.
   void Prefetch() const { pgw::Prefetch(this, sizeof(Group)); }
-  void PrefetchTraces() const {
+  void PrefetchTraces(std::size_t families) const {
     if (key_.size() > kKeyInside) pgw::Prefetch(key_.data(), key_.size());
-    if (first < members.size()) pgw::Prefetch(&members[first], sizeof(Member));
+    if (families > 1 && members.size() <= kMembersExpected) {
+      pgw::Prefetch(members.data(), members.size() * sizeof(Member));
+    } else if (first < members.size()) {
+      pgw::Prefetch(&members[first], sizeof(Member));
+    }
     for (const Trace& trace : traces_) trace.Prefetch();
   }
 
@@ -112,6 +117,8 @@ struct alignas(kCacheLine) Group : CalendarEntry {
 
  private:
   static constexpr std::size_t kKeyInside = 48;
+  // Of more it is better to wait for which of them are pushed.
+  static constexpr std::size_t kMembersExpected = 16;
 
   const boost::container::small_vector<char, kKeyInside> key_;
   std::array<Trace, 2> traces_;  // of the success time and of the first family

@@ -99,7 +99,7 @@ class MetricStore::Impl {
   void FetchForCollect() PGW_EXCLUDES(mutex_);
   ExpiryProgress EraseLocked(BootTime now, std::size_t families_max,
                              std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
-  void Anticipate(std::uint64_t hash) PGW_EXCLUDES(mutex_);
+  void Anticipate(std::uint64_t hash, std::size_t families) PGW_EXCLUDES(mutex_);
   // True if enough has been freed to tell the waker.
   bool DeleteLocked(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
   void Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
@@ -114,8 +114,8 @@ class MetricStore::Impl {
   Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
   static Error TwinError(const GroupingLabels& labels, WallTime last_success);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
-  template <typename Ask>
-  void PrefetchTargets(const Group& group, const Ask& ask) PGW_REQUIRES(mutex_);
+  void PrefetchSlots(const Group& group, std::size_t from, std::size_t end) PGW_REQUIRES(mutex_);
+  void PrefetchTexts(const Group& group, std::size_t from, std::size_t end) PGW_REQUIRES(mutex_);
   void Check(const Entering& push, Verdict& verdict) PGW_REQUIRES(mutex_);
   void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
   void SuspectBookkeeping() PGW_REQUIRES(mutex_);

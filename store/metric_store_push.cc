@@ -12,6 +12,11 @@
 namespace pgw {
 namespace {
 
+// How far ahead of where a push writes memory is asked for. The slots come first: they tell where
+// the texts are.
+constexpr std::size_t kSlotsAhead = 16;
+constexpr std::size_t kTextsAhead = 12;
+
 Error TimestampError() { return InvalidArgument("pushed metrics must not have timestamps"); }
 
 }  // namespace
@@ -19,7 +24,7 @@ Error TimestampError() { return InvalidArgument("pushed metrics must not have ti
 Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   thread_local PreparedPush prepared;
   const HashedView key(command.group->hash(), command.group->bytes());
-  Anticipate(key.hash);
+  Anticipate(key.hash, command.families->families.size());
   const GroupingLabels labels(key.text);
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
@@ -108,7 +113,7 @@ void MetricStore::Impl::File(Group& group, Deadline deadline) {
 Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
   thread_local PreparedPush prepared;
   const HashedView key(command.group->hash(), command.group->bytes());
-  Anticipate(key.hash);
+  Anticipate(key.hash, command.families->families.size());
   const GroupingLabels labels(key.text);
   if (Status status = prepared.Prepare(labels, *command.families, own_); !status) {
     prepared.Trim();
@@ -178,9 +183,9 @@ void MetricStore::Impl::Expect(const GroupKey& group) {
   if (const Group* const likely = state_->Guess(group.hash())) likely->Prefetch();
 }
 
-void MetricStore::Impl::Anticipate(std::uint64_t hash) {
+void MetricStore::Impl::Anticipate(std::uint64_t hash, std::size_t families) {
   MutexLock lock(mutex_);
-  if (const Group* const likely = state_->Guess(hash)) likely->PrefetchTraces();
+  if (const Group* const likely = state_->Guess(hash)) likely->PrefetchTraces(families);
 }
 
 // Creating the group would break every scrape: its bookkeeping samples exist already.
@@ -201,10 +206,7 @@ MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
                  state_->FindTwin(push.key.text, push.labels, push.time) != nullptr;
   if ((verdict.twin && push.checked) || push.prepared.refused()) return verdict;
   Resolve(verdict.group, push.prepared);
-  // Together rather than in turn.
-  if (verdict.group != nullptr) {
-    PrefetchTargets(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchSlot(m.slot); });
-  }
+  if (verdict.group != nullptr) PrefetchSlots(*verdict.group, 0, kSlotsAhead);
   Check(push, verdict);
   return verdict;
 }
@@ -216,9 +218,7 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
     if (push.checked) return refused ? TimestampError() : TwinError(push.labels, push.received);
     SuspectBookkeeping();
   }
-  if (verdict.group != nullptr && !refused) {
-    PrefetchTargets(*verdict.group, [](const Member& m) { m.chunk->block->PrefetchText(m.slot); });
-  }
+  if (verdict.group != nullptr && !refused) PrefetchTexts(*verdict.group, 0, kTextsAhead);
   Group& group = FindOrAddGroup(verdict.group, push);
   if (refused || (push.checked && !verdict.errors.empty())) {
     if (push.stamping == Stamping::kStamps) StampPush(group, push, kFailure);
@@ -265,12 +265,21 @@ void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
   }
 }
 
-// Calls `ask` for where the push will write, the first few places of it.
-template <typename Ask>
-void MetricStore::Impl::PrefetchTargets(const Group& group, const Ask& ask) {
-  constexpr std::size_t kTargetsMax = 4;
-  for (std::size_t i = 0; i < std::min(targets_.size(), kTargetsMax); ++i) {
-    if (targets_[i].member != kNoIndex) ask(group.members[targets_[i].member]);
+// Where the push will write, the places `from` to `end` of it: asked for together rather than
+// waited for in turn. First the slots; once they have come, the texts.
+void MetricStore::Impl::PrefetchSlots(const Group& group, std::size_t from, std::size_t end) {
+  for (std::size_t i = from; i < std::min(targets_.size(), end); ++i) {
+    if (targets_[i].member == kNoIndex) continue;
+    const Member& member = group.members[targets_[i].member];
+    member.chunk->block->PrefetchSlot(member.slot);
+  }
+}
+
+void MetricStore::Impl::PrefetchTexts(const Group& group, std::size_t from, std::size_t end) {
+  for (std::size_t i = from; i < std::min(targets_.size(), end); ++i) {
+    if (targets_[i].member == kNoIndex) continue;
+    const Member& member = group.members[targets_[i].member];
+    member.chunk->block->PrefetchText(member.slot);
   }
 }
 
@@ -359,6 +368,8 @@ void MetricStore::Impl::Apply(Group& group, const Entering& push) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     Target& target = targets_[i];
     const PreparedFamily& family = prepared.families()[i];
+    PrefetchSlots(group, i + kSlotsAhead, i + kSlotsAhead + 1);
+    PrefetchTexts(group, i + kTextsAhead, i + kTextsAhead + 1);
     if (target.member != kNoIndex) {
       touched_[target.member] = 1;
       ApplyFamily(group, group.members[target.member], push, family);

@@ -244,14 +244,18 @@ void State::FillMember(Group& group, Member& member, SlotContent content, bool h
 
 void State::ReplaceMember(Group& group, Member& member, SlotContent content, bool has_samples) {
   StoredFamily& family = *member.family;
-  if (member.has_samples) family.UncountMember(*group.shape, member.type);
+  const bool counts_as_before =
+      has_samples == member.has_samples && (!has_samples || content.type == member.type);
+  if (!counts_as_before && member.has_samples) {
+    family.UncountMember(*group.shape, member.type);
+  }
   member.type = content.type;
   member.deadline = content.deadline;
   member.has_samples = has_samples;
   const SlotRef slot = family.chunks.Replace(member.slot_ref(), std::move(content));
   member.chunk = slot.chunk;
   member.slot = slot.slot;
-  if (has_samples) family.CountMember(*group.shape, member.type);
+  if (!counts_as_before && has_samples) family.CountMember(*group.shape, member.type);
 }
 
 void State::DropForgotten() {
