@@ -63,6 +63,22 @@ std::string DescribeImport(const std::string& path, const ImportReport& imported
   return text;
 }
 
+// What it means that records are missing.
+std::string DescribeGaps(const persistence::RepairReport& report) {
+  std::string text;
+  if (report.records_missing + report.records_refused > 0) {
+    text +=
+        "what missing records pushed is not there; what they deleted is there again, or still "
+        "there\n";
+  }
+  if (report.bridges > 0) {
+    text +=
+        "behind a gap neither the boot nor the time to live is known for certain: nothing expires "
+        "there until the next start, which goes by the wall clock\n";
+  }
+  return text;
+}
+
 // A server on these files is kept from starting, or the attempt fails since one runs. Where there
 // is no lock file none has run, at least not at this place, and none is left behind.
 class QuietFiles {
@@ -221,6 +237,7 @@ ToolResult RepairFiles(FileSystem& files, const std::string& from, const std::st
     return {kFailed, std::move(result.text),
             "what was salvaged is not sound: " + check.problem->message};
   }
+  result.text += DescribeGaps(*report);
   result.text += to + ": " + Count(report->blocks_kept, "block", "blocks") + " and " +
                  Count(report->records_kept, "record", "records") + ", " +
                  Count(again.store.Stats().groups, "group", "groups") + " in all\n";

@@ -1,6 +1,7 @@
 #include "store/durable/replay.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -83,6 +84,18 @@ Status StoreReplayer::OnRecord(persistence::Lsn /*lsn*/, std::string_view bytes)
 Status StoreReplayer::OnForeignSnapshot(const File& file) {
   if (!foreign_) return Replayer::OnForeignSnapshot(file);
   return foreign_(file, store_);
+}
+
+std::optional<std::string> StoreReplayer::OnGap(std::string_view next) {
+  const Result<CommandRecord> record = ReadCommandRecord(next);
+  if (!record || record->kind == CommandKind::kSession) return std::nullopt;
+  // No time to live: too short a one would drop what is alive. The next session has one, and goes
+  // by the wall clock.
+  Session unknown;
+  unknown.time = record->time;
+  std::string bytes;
+  AppendSessionRecord(unknown, bytes);
+  return bytes;
 }
 
 }  // namespace pgw

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,9 @@ class StoreReplayer final : public persistence::Replayer {
   Status OnSnapshotBlock(std::string_view block) override;
   Status OnRecord(persistence::Lsn lsn, std::string_view record) override;
   Status OnForeignSnapshot(const File& file) override;
+  // A session that nothing is known of, if `next` does not begin one itself: what is missing may
+  // have begun another, with another clock and time to live.
+  std::optional<std::string> OnGap(std::string_view next) override;
 
  private:
   MetricStore& store_;

@@ -17,4 +17,10 @@ inline Error DamageAt(std::string_view path, std::uint64_t offset, std::string_v
   return {Code::kInvalidArgument, std::move(message)};
 }
 
+// "record 5", "records 5 to 7".
+inline std::string RecordRange(std::uint64_t first, std::uint64_t last) {
+  return first == last ? "record " + std::to_string(first)
+                       : "records " + std::to_string(first) + " to " + std::to_string(last);
+}
+
 }  // namespace pgw::persistence

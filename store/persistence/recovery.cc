@@ -21,11 +21,6 @@ Error WithPlace(std::string_view path, std::uint64_t offset, const Error& error)
   return DamageAt(path, offset, error.message);
 }
 
-std::string Range(Lsn first, Lsn last) {
-  return first == last ? "record " + std::to_string(first)
-                       : "records " + std::to_string(first) + " to " + std::to_string(last);
-}
-
 class ChainReader {
  public:
   ChainReader(FileSystem& files, const FileNames& names, Replayer& replayer, Findings& findings)
@@ -134,7 +129,7 @@ class ChainReader {
     JournalFinding& finding = *link.finding;
     if (frame.header.kind == FrameKind::kRecords && frame.header.first_lsn <= last_in_journals_) {
       return DamageAt(finding.path, frame.offset,
-                      "repeats " + Range(frame.header.first_lsn, last_in_journals_));
+                      "repeats " + RecordRange(frame.header.first_lsn, last_in_journals_));
     }
     RecordCursor cursor(frame.header, frame.body);
     Lsn lsn = frame.header.first_lsn;
@@ -245,6 +240,8 @@ class ChainReader {
 Status Replayer::OnForeignSnapshot(const File& file) {
   return DamageAt(file.path(), 0, "not a snapshot");
 }
+
+std::optional<std::string> Replayer::OnGap(std::string_view /*next*/) { return std::nullopt; }
 
 std::uint64_t Findings::torn_bytes() const {
   return (old_journal ? old_journal->torn_bytes() : 0) + (journal ? journal->torn_bytes() : 0);

@@ -45,6 +45,10 @@ class Replayer {
   // The file in the snapshot's place is none of ours. Success: it was read, as what records from
   // LSN 1 on are applied to. The error is reported as it is.
   virtual Status OnForeignSnapshot(const File& file);
+  // Only asked by who salvages: records right before `next` are missing, and what they said holds
+  // no more. The record to be put in their place, so that nothing wrong is concluded from what came
+  // before them; nothing if `next` needs none, or by default.
+  virtual std::optional<std::string> OnGap(std::string_view next);
 };
 
 struct SnapshotFinding {

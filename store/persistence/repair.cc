@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -10,29 +11,16 @@
 namespace pgw::persistence {
 namespace {
 
-class Repairer {
+// The store that is written.
+class NewStore {
  public:
-  Repairer(FileSystem& files, const std::string& from, const std::string& to,
-           const StorageOptions& options, Replayer& validator)
-      : files_(files), from_(from), to_(to), options_(options), validator_(validator) {}
+  NewStore(FileSystem& files, const std::string& path, const StorageOptions& options)
+      : files_(files), names_(path), options_(options) {}
 
-  Result<RepairReport> Run() {
-    Status status = CheckTarget();
-    if (!status) return status.error();
-    if (status = Copy(); status) return std::move(report_);
-    writer_.reset();
-    journal_.reset();
-    // Of the target nothing existed before.
-    for (const std::string& path : {to_.snapshot_new, to_.journal, to_.journal_next}) {
-      [[maybe_unused]] const bool removed = files_.Remove(path).ok();
-    }
-    return status.error();
-  }
-
- private:
-  Status CheckTarget() {
-    for (const std::string& path :
-         {to_.snapshot, to_.snapshot_new, to_.journal, to_.journal_old, to_.journal_next}) {
+  // Nothing of it may exist before.
+  Status CheckAbsent() const {
+    for (const std::string& path : {names_.snapshot, names_.snapshot_new, names_.journal,
+                                    names_.journal_old, names_.journal_next}) {
       const auto info = files_.Inspect(path);
       if (!info) return info.error();
       if (*info) return InvalidArgument("write " + path + ": it exists");
@@ -40,14 +28,96 @@ class Repairer {
     return {};
   }
 
+  bool begun() const { return writer_ != nullptr; }
+
+  // With a snapshot of what the records up to `lsn` did. Then blocks, then records.
+  Status Begin(Lsn lsn, std::string_view meta) {
+    const Result<FileId> id = options_.random_id();
+    if (!id) return id.error();
+    // Its files cannot be mixed up with the damaged ones.
+    const Result<FileId> lineage = options_.random_id();
+    if (!lineage) return lineage.error();
+    lineage_ = *lineage;
+    auto file = files_.Create(names_.snapshot_new, FileSystem::kPrivateMode);
+    if (!file) return file.error();
+    writer_ =
+        std::make_unique<SnapshotWriter>(std::move(*file), SnapshotHeader{*id, lineage_, lsn});
+    return writer_->WriteMeta(meta);
+  }
+
+  Status AddBlock(std::string_view block) { return writer_->WriteBlock(block); }
+
+  // They are numbered on, whatever their numbers were.
+  Status AddRecords(std::span<const std::string_view> records) {
+    if (Status status = NeedJournal(); !status) return status;
+    const Result<Lsn> first = journal_->Append(records);
+    return first ? Status() : first.error();
+  }
+
+  // The journal is complete before the snapshot gets its name: with that, all is there.
+  Status Finish() {
+    if (Status status = NeedJournal(); !status) return status;
+    if (Status status = journal_->Sync(); !status) return status;
+    if (Status status = journal_->AppendClose(); !status) return status;
+    if (Status status = journal_->Sync(); !status) return status;
+    if (Status status = writer_->Finish(); !status) return status;
+    if (Status status = files_.Rename(names_.snapshot_new, names_.snapshot); !status) return status;
+    return files_.SyncFolder(names_.folder);
+  }
+
+  void Discard() {
+    writer_.reset();
+    journal_.reset();
+    for (const std::string& path : {names_.snapshot_new, names_.journal, names_.journal_next}) {
+      [[maybe_unused]] const bool removed = files_.Remove(path).ok();
+    }
+  }
+
+ private:
+  Status NeedJournal() {
+    if (journal_) return {};
+    const Result<FileId> id = options_.random_id();
+    if (!id) return id.error();
+    const Lsn first = writer_->header().lsn + 1;
+    auto journal = Journal::Create(files_, names_.journal, {*id, lineage_, first}, first,
+                                   FileSystem::kPrivateMode);
+    if (!journal) return journal.error();
+    journal_ = std::move(*journal);
+    return {};
+  }
+
+  FileSystem& files_;
+  const FileNames names_;
+  const StorageOptions& options_;
+  FileId lineage_{};
+  std::unique_ptr<SnapshotWriter> writer_;
+  std::unique_ptr<Journal> journal_;
+};
+
+class Repairer {
+ public:
+  Repairer(FileSystem& files, const std::string& from, const std::string& to,
+           const StorageOptions& options, Replayer& validator)
+      : files_(files), from_(from), to_(files, to, options), validator_(validator) {}
+
+  Result<RepairReport> Run() {
+    if (Status status = to_.CheckAbsent(); !status) return status.error();
+    const Status status = Copy();
+    if (status) return std::move(report_);
+    to_.Discard();
+    return status.error();
+  }
+
+ private:
   Status Copy() {
-    // The journals are written to first: with the snapshot, which gets its name last, all is there.
     if (Status status = CopySnapshot(); !status) return status;
     for (const std::string& path : {from_.journal_old, from_.journal}) {
       if (Status status = CopyJournal(path); !status) return status;
     }
-    if (!writer_) return InvalidArgument(from_.snapshot + ": there is nothing to be salvaged");
-    return Finish();
+    if (!to_.begun()) {
+      if (Status status = BeginEmpty(); !status) return status;
+    }
+    return to_.Finish();
   }
 
   void Say(const std::string& line) { report_.text += line + "\n"; }
@@ -56,21 +126,14 @@ class Repairer {
     Say(line);
   }
 
-  Result<FileId> NewId() { return options_.random_id(); }
-
-  Status StartSnapshot(Lsn lsn, std::string_view meta) {
-    const Result<FileId> id = NewId();
-    if (!id) return id.error();
-    // A new store: its files cannot be mixed up with the damaged ones.
-    const Result<FileId> lineage = NewId();
-    if (!lineage) return lineage.error();
-    lineage_ = *lineage;
-    auto file = files_.Create(to_.snapshot_new, FileSystem::kPrivateMode);
-    if (!file) return file.error();
-    writer_ =
-        std::make_unique<SnapshotWriter>(std::move(*file), SnapshotHeader{*id, lineage_, lsn});
-    next_lsn_ = lsn + 1;
-    return writer_->WriteMeta(meta);
+  // A server that was stopped before anything was pushed leaves a journal without records. That is
+  // a sound store, and so is what comes of it.
+  Status BeginEmpty() {
+    if (!found_journal_ || !report_.complete) {
+      return InvalidArgument(from_.snapshot + ": there is nothing to be salvaged");
+    }
+    Say(from_.snapshot + ": nothing has been stored yet");
+    return to_.Begin(0, {});
   }
 
   Status CopySnapshot() {
@@ -86,7 +149,6 @@ class Repairer {
     if (!salvager && salvager.error().code == Code::kUnavailable) return salvager.error();
     if (!salvager) {
       SayDropped(salvager.error().message + "; nothing of it is kept");
-      snapshot_is_lost_ = true;
       return {};
     }
     std::string_view meta;
@@ -97,7 +159,9 @@ class Repairer {
     } else {
       meta = *salvager->meta();
     }
-    if (Status status = StartSnapshot(salvager->header().lsn, meta); !status) return status;
+    lineage_ = salvager->header().lineage;
+    next_ = salvager->header().lsn + 1;
+    if (Status status = to_.Begin(salvager->header().lsn, meta); !status) return status;
     return CopyBlocks(*salvager);
   }
 
@@ -115,7 +179,7 @@ class Repairer {
                    std::to_string((*block)->offset) + " is refused: " + status.error().message);
         continue;
       }
-      if (Status status = writer_->WriteBlock((*block)->payload); !status) return status;
+      if (Status status = to_.AddBlock((*block)->payload); !status) return status;
       ++report_.blocks_kept;
     }
     if (salvager.announced_blocks()) {
@@ -140,127 +204,154 @@ class Repairer {
     const auto info = files_.Inspect(path);
     if (!info) return info.error();
     if (!*info) return {};
-    if (ended_) {
-      SayDropped(path + ": not read, since what comes before it is missing");
-      return {};
-    }
+    found_journal_ = true;
     const auto file = files_.Open(path, FileAccess::kRead);
     if (!file) return file.error();
     Result<JournalReader> reader = JournalReader::Open(**file);
     if (!reader && reader.error().code == Code::kUnavailable) return reader.error();
-    if (!reader) {
+    if (reader) {
+      if (lineage_ && *lineage_ != reader->header().lineage) {
+        SayDropped(path + ": belongs to another store than the files beside it; not read");
+        return {};
+      }
+      lineage_ = reader->header().lineage;
+      // All before it was on the disk once.
+      Expect(path, 0, reader->header().base_lsn);
+    } else {
       SayDropped(reader.error().message);
       // If just its identity can be read, the frames tell by themselves whether they hold.
       reader = JournalReader::OpenDamaged(**file);
       if (!reader && reader.error().code == Code::kUnavailable) return reader.error();
       if (!reader) return {};
     }
+    const std::uint64_t kept_before = report_.records_kept;
     if (Status status = CopyFrames(path, *reader); !status) return status;
-    Say(path + ": " +
-        (last_lsn_ == 0 ? std::string("no record kept")
-                        : "kept up to record " + std::to_string(last_lsn_)));
+    const std::uint64_t kept = report_.records_kept - kept_before;
+    Say(path + ": records kept: " + std::to_string(kept));
     return {};
   }
 
   Status CopyFrames(const std::string& path, JournalReader& reader) {
-    while (!ended_) {
+    std::optional<std::uint64_t> hole;  // where it begins
+    while (true) {
       const auto frame = reader.Next();
       if (!frame) return frame.error();
       if (*frame) {
+        if (hole) SayHole(path, *hole, **frame);
+        hole.reset();
         if (Status status = CopyFrame(path, **frame); !status) return status;
         continue;
       }
-      const std::uint64_t offset = reader.offset();
-      if (offset >= reader.size()) return {};
-      const Result<std::uint64_t> next = reader.FindFrame(offset + kAlignment);
+      if (reader.offset() >= reader.size()) break;
+      if (!hole) hole = reader.offset();
+      const Result<std::uint64_t> next = reader.FindFrame(reader.offset() + kAlignment);
       if (!next) return next.error();
-      const std::string place = path + ": " + std::to_string(*next - offset) +
-                                " bytes from offset " + std::to_string(offset) + " on do not hold";
-      if (*next == reader.size()) {
-        Say(place + "; an unfinished write, or the end is damaged");
-        return {};
-      }
-      SayDropped(place);
+      if (*next == reader.size()) break;
       reader.Seek(*next);
+    }
+    return hole ? JudgeEnd(path, *hole, reader) : Status();
+  }
+
+  static std::string Hole(const std::string& path, std::uint64_t begin, std::uint64_t end) {
+    return path + ": " + std::to_string(end - begin) + " bytes from offset " +
+           std::to_string(begin) + " on do not hold";
+  }
+
+  // Whether it took records along, the next frame tells.
+  void SayHole(const std::string& path, std::uint64_t begin, const JournalReader::Frame& next) {
+    const bool harmless = next.header.first_lsn <= next_;
+    Say(Hole(path, begin, next.offset) + (harmless ? "; nothing is missing for it" : ""));
+  }
+
+  // No frame that holds follows.
+  Status JudgeEnd(const std::string& path, std::uint64_t hole, JournalReader& reader) {
+    const std::string place = Hole(path, hole, reader.size());
+    const Result<bool> was_there = reader.ProvesDurable(hole, hole);
+    if (!was_there) return was_there.error();
+    if (*was_there) {
+      SayDropped(place + "; they were on the disk, so that record " + std::to_string(next_) +
+                 " and what came behind it are missing");
+    } else {
+      Say(place + "; an unfinished write, or the end is damaged");
     }
     return {};
   }
 
+  // What has not come before record `lsn` does, which is in the frame at `offset`, is missing.
+  void Expect(const std::string& path, std::uint64_t offset, Lsn lsn) {
+    if (lsn <= next_) return;
+    report_.records_missing += lsn - next_;
+    SayDropped(path + ": " + RecordRange(next_, lsn - 1) + (lsn - next_ == 1 ? " is" : " are") +
+               " missing before offset " + std::to_string(offset));
+    next_ = lsn;
+    gap_ = true;
+  }
+
   Status CopyFrame(const std::string& path, const JournalReader::Frame& frame) {
-    if (frame.header.kind != FrameKind::kRecords) return {};
-    // Without the snapshot any record may be the first.
-    if (!writer_) {
-      const Lsn first = snapshot_is_lost_ ? frame.header.first_lsn : 1;
-      if (Status status = StartSnapshot(first - 1, {}); !status) return status;
-    }
-    if (frame.header.first_lsn > next_lsn_) {
-      ended_ = true;
-      SayDropped(path + ": what begins at offset " + std::to_string(frame.offset) +
-                 " with record " + std::to_string(frame.header.first_lsn) +
-                 " is dropped, since record " + std::to_string(next_lsn_) + " is missing");
-      return {};
-    }
+    Expect(path, frame.offset, frame.header.first_lsn);
     std::vector<std::string_view> records;
     RecordCursor cursor(frame.header, frame.body);
     Lsn lsn = frame.header.first_lsn;
     for (auto record = cursor.Next(); record; record = cursor.Next(), ++lsn) {
-      if (lsn < next_lsn_) continue;
-      if (Status status = validator_.OnRecord(lsn, *record); !status) {
-        ended_ = true;
-        SayDropped(path + ": record " + std::to_string(lsn) + " in the frame at offset " +
-                   std::to_string(frame.offset) +
-                   " is refused, and all after it dropped: " + status.error().message);
-        break;
+      if (lsn < next_) continue;  // the snapshot has it
+      next_ = lsn + 1;
+      if (gap_) {
+        if (Status status = CopyRecords(records); !status) return status;
+        records.clear();
+        if (Status status = BridgeGap(lsn, *record); !status) return status;
       }
-      records.push_back(*record);
+      if (Status status = TakeRecord(path, frame.offset, lsn, *record, records); !status) {
+        return status;
+      }
     }
-    return records.empty() ? Status() : CopyRecords(records);
+    if (!cursor.Whole()) {
+      SayDropped(path + ": the records of the frame at offset " + std::to_string(frame.offset) +
+                 " are odd");
+      Expect(path, frame.offset + frame.header.frame_bytes(), frame.header.next_lsn());
+    }
+    return CopyRecords(records);
   }
 
-  Status CopyRecords(const std::vector<std::string_view>& records) {
-    if (Status status = NeedJournal(); !status) return status;
-    const Result<Lsn> first = journal_->Append(records);
-    if (!first) return first.error();
-    next_lsn_ += records.size();
-    last_lsn_ = next_lsn_ - 1;
+  Status TakeRecord(const std::string& path, std::uint64_t offset, Lsn lsn, std::string_view record,
+                    std::vector<std::string_view>& records) {
+    if (Status status = validator_.OnRecord(lsn, record); !status) {
+      ++report_.records_refused;
+      gap_ = true;
+      SayDropped(path + ": record " + std::to_string(lsn) + " in the frame at offset " +
+                 std::to_string(offset) + " is refused: " + status.error().message);
+      return {};
+    }
+    records.push_back(record);
+    // Without the snapshot any record may be the first.
+    return to_.begun() ? Status() : to_.Begin(lsn - 1, {});
+  }
+
+  Status BridgeGap(Lsn lsn, std::string_view next) {
+    gap_ = false;
+    // What there is nothing before needs no bridge.
+    if (!to_.begun()) return {};
+    const std::optional<std::string> bridge = validator_.OnGap(next);
+    if (!bridge || !validator_.OnRecord(lsn, *bridge)) return {};
+    ++report_.bridges;
+    const std::string_view records[] = {*bridge};
+    return to_.AddRecords(records);
+  }
+
+  Status CopyRecords(std::span<const std::string_view> records) {
+    if (records.empty()) return {};
     report_.records_kept += records.size();
-    return {};
-  }
-
-  Status NeedJournal() {
-    if (journal_) return {};
-    const Result<FileId> id = NewId();
-    if (!id) return id.error();
-    auto journal = Journal::Create(files_, to_.journal, {*id, lineage_, next_lsn_}, next_lsn_,
-                                   FileSystem::kPrivateMode);
-    if (!journal) return journal.error();
-    journal_ = std::move(*journal);
-    return {};
-  }
-
-  Status Finish() {
-    if (Status status = NeedJournal(); !status) return status;
-    if (Status status = journal_->Sync(); !status) return status;
-    if (Status status = journal_->AppendClose(); !status) return status;
-    if (Status status = journal_->Sync(); !status) return status;
-    if (Status status = writer_->Finish(); !status) return status;
-    if (Status status = files_.Rename(to_.snapshot_new, to_.snapshot); !status) return status;
-    return files_.SyncFolder(to_.folder);
+    return to_.AddRecords(records);
   }
 
   FileSystem& files_;
   const FileNames from_;
-  const FileNames to_;
-  const StorageOptions& options_;
+  NewStore to_;
   Replayer& validator_;
   RepairReport report_;
-  std::unique_ptr<SnapshotWriter> writer_;
-  std::unique_ptr<Journal> journal_;
-  FileId lineage_{};
-  Lsn next_lsn_ = 1;
-  Lsn last_lsn_ = 0;
-  bool snapshot_is_lost_ = false;
-  bool ended_ = false;  // a record is missing; what follows is of no use
+  std::optional<FileId> lineage_;  // of what is read
+  Lsn next_ = 1;                   // the first record that has neither come nor been missed
+  bool gap_ = false;               // something is missing right before the next record
+  bool found_journal_ = false;
 };
 
 }  // namespace
