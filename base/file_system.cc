@@ -46,9 +46,26 @@ Descriptor OpenDescriptor(const std::string& path, int flags, unsigned mode = 0)
       Retried([&] { return ::open(path.c_str(), flags | O_CLOEXEC, static_cast<mode_t>(mode)); }));
 }
 
+// Whether `path` leads to the open file.
+bool LeadsTo(const std::string& path, int fd) {
+  struct stat mine{};
+  struct stat there{};
+  return ::fstat(fd, &mine) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+}
+
+// flock, not fcntl: the latter is lost as soon as anything in the process closes the file. False:
+// somebody else has it.
+Result<bool> TryFlock(int fd, int operation, const std::string& path) {
+  if (Retried([&] { return ::flock(fd, operation | LOCK_NB); }) == 0) return true;
+  if (errno == EWOULDBLOCK) return false;
+  return FileError("lock", path, errno);
+}
+
 class PosixFile final : public File {
  public:
-  PosixFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  PosixFile(Descriptor fd, std::string path, FileAccess access)
+      : fd_(std::move(fd)), path_(std::move(path)), access_(access) {}
 
   const std::string& path() const override { return path_; }
   void NoteRenamed(std::string path) override { path_ = std::move(path); }
@@ -114,24 +131,27 @@ class PosixFile final : public File {
     return {};
   }
 
-  bool IsAt(const std::string& path) const override {
-    struct stat mine{};
-    struct stat there{};
-    return ::fstat(fd_.get(), &mine) == 0 && ::stat(path.c_str(), &there) == 0 &&
-           mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
+  bool IsAt(const std::string& path) const override { return LeadsTo(path, fd_.get()); }
+
+  Result<bool> TryLock() override {
+    return TryFlock(fd_.get(), access_ == FileAccess::kRead ? LOCK_SH : LOCK_EX, path_);
   }
 
  private:
   const Descriptor fd_;
   std::string path_;
+  const FileAccess access_;
 };
 
 class PosixLock final : public FileLock {
  public:
-  explicit PosixLock(Descriptor fd) : fd_(std::move(fd)) {}
+  PosixLock(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+
+  bool InPlace() const override { return LeadsTo(path_, fd_.get()); }
 
  private:
   const Descriptor fd_;
+  const std::string path_;
 };
 
 // The process that holds a lock writes its number into the file.
@@ -169,7 +189,7 @@ Result<std::unique_ptr<File>> PosixFileSystem::Open(const std::string& path, Fil
   if (!S_ISREG(info.st_mode)) {
     return Error{Code::kUnavailable, "open " + path + ": not a regular file"};
   }
-  return std::unique_ptr<File>(std::make_unique<PosixFile>(std::move(fd), path));
+  return std::unique_ptr<File>(std::make_unique<PosixFile>(std::move(fd), path, access));
 }
 
 Result<std::unique_ptr<File>> PosixFileSystem::Create(const std::string& path, unsigned mode) {
@@ -177,7 +197,8 @@ Result<std::unique_ptr<File>> PosixFileSystem::Create(const std::string& path, u
   if (!fd) return FileError("create", path, errno);
   // The umask may have taken bits away.
   if (::fchmod(fd.get(), static_cast<mode_t>(mode)) != 0) return FileError("chmod", path, errno);
-  return std::unique_ptr<File>(std::make_unique<PosixFile>(std::move(fd), path));
+  return std::unique_ptr<File>(
+      std::make_unique<PosixFile>(std::move(fd), path, FileAccess::kReadWrite));
 }
 
 Result<std::optional<FileInfo>> PosixFileSystem::Inspect(const std::string& path) {
@@ -251,18 +272,24 @@ Status PosixFileSystem::CheckWritable(const std::string& folder) {
 }
 
 Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {
-  Descriptor fd = OpenDescriptor(path, O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, kPrivateMode);
-  if (!fd) return FileError("open", path, errno);
-  // flock, not fcntl: the latter is lost as soon as anything in the process closes the file.
-  if (Retried([&] { return ::flock(fd.get(), LOCK_EX | LOCK_NB); }) != 0) {
-    if (errno != EWOULDBLOCK) return FileError("lock", path, errno);
-    return Error{Code::kUnavailable, "lock " + path + ": held by " + HolderOf(fd.get())};
+  constexpr int kAttempts = 100;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    Descriptor fd = OpenDescriptor(path, O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, kPrivateMode);
+    if (!fd) return FileError("open", path, errno);
+    const Result<bool> locked = TryFlock(fd.get(), LOCK_EX, path);
+    if (!locked) return locked.error();
+    if (!*locked) {
+      return Error{Code::kUnavailable, "lock " + path + ": held by " + HolderOf(fd.get())};
+    }
+    // If it was removed in between, another may have locked what is there now.
+    if (!LeadsTo(path, fd.get())) continue;
+    // Only a help for whoever is refused: a full disk must not keep anybody from starting.
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    [[maybe_unused]] const bool told =
+        ::ftruncate(fd.get(), 0) == 0 && ::pwrite(fd.get(), pid.data(), pid.size(), 0) > 0;
+    return std::unique_ptr<FileLock>(std::make_unique<PosixLock>(std::move(fd), path));
   }
-  // Only a help for whoever is refused: a full disk must not keep anybody from starting.
-  const std::string pid = std::to_string(::getpid()) + "\n";
-  [[maybe_unused]] const bool told =
-      ::ftruncate(fd.get(), 0) == 0 && ::pwrite(fd.get(), pid.data(), pid.size(), 0) > 0;
-  return std::unique_ptr<FileLock>(std::make_unique<PosixLock>(std::move(fd)));
+  return Error{Code::kUnavailable, "lock " + path + ": it is removed again and again"};
 }
 
 }  // namespace pgw

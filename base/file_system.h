@@ -44,12 +44,18 @@ class File {
   virtual Status Sync() = 0;
   // Whether `path` leads to this very file, whoever may have moved or removed what.
   virtual bool IsAt(const std::string& path) const = 0;
+  // Takes the advisory lock on this very file, whatever its name is or becomes, without waiting:
+  // alone, or together with others who read, if it was opened only for that. Held until the file is
+  // closed. False: it is held by another File, of whichever process.
+  virtual Result<bool> TryLock() = 0;
 };
 
 // Held until destroyed, or until the process ends in whatever way.
 class FileLock {
  public:
   virtual ~FileLock() = default;
+  // Whether the path still leads to what is locked. If not, it keeps nobody out any more.
+  virtual bool InPlace() const = 0;
 };
 
 struct FileInfo {

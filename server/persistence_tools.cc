@@ -13,6 +13,7 @@
 #include "store/metric_store.h"
 #include "store/persistence/check.h"
 #include "store/persistence/gob_reader.h"
+#include "store/persistence/journal_locks.h"
 #include "store/persistence/repair.h"
 
 namespace pgw {
@@ -80,17 +81,23 @@ std::string DescribeGaps(const persistence::RepairReport& report) {
 }
 
 // A server on these files is kept from starting, or the attempt fails since one runs. Where there
-// is no lock file none has run, at least not at this place, and none is left behind.
+// is no lock file none has run, at least not at this place, and none is left behind; unless it was
+// removed, which the journals' own locks tell.
 class QuietFiles {
  public:
   static Result<QuietFiles> At(FileSystem& files, const std::string& path) {
-    QuietFiles quiet(files, FileNames(path).lock);
+    const FileNames names(path);
+    QuietFiles quiet(files, names.lock);
     const auto found = files.Inspect(quiet.path_);
     if (!found) return found.error();
-    if (!*found) return quiet;
-    auto lock = files.Lock(quiet.path_);
-    if (!lock) return lock.error();
-    quiet.lock_ = std::move(*lock);
+    if (*found) {
+      auto lock = files.Lock(quiet.path_);
+      if (!lock) return lock.error();
+      quiet.lock_ = std::move(*lock);
+    }
+    auto journals = persistence::LockJournals(files, names, FileAccess::kRead);
+    if (!journals) return journals.error();
+    quiet.journals_ = std::move(*journals);
     return quiet;
   }
 
@@ -109,7 +116,8 @@ class QuietFiles {
 
   FileSystem* files_;
   std::string path_;
-  std::shared_ptr<FileLock> lock_;
+  std::unique_ptr<FileLock> lock_;
+  persistence::LockedJournals journals_;
 };
 
 Status MustNotExist(FileSystem& files, const std::string& path) {

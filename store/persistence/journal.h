@@ -82,6 +82,7 @@ class Journal {
   Status RestoreTail();
 
   File& file() { return *file_; }
+  const File& file() const { return *file_; }
   const JournalHeader& header() const { return header_; }
   std::uint64_t size() const { return size_; }
   std::uint64_t durable() const { return durable_; }

@@ -47,9 +47,9 @@ Status Storage::CheckPlace() {
     if (journal_->failure()) return *journal_->failure();
     journal = journal_;
   }
-  // While journals change places it has one name or the other.
-  const File& file = journal->file();
-  if (file.IsAt(names_.journal) || file.IsAt(names_.journal_old) || file.IsAt(names_.journal)) {
+  if (IsInPlace(*journal)) {
+    // Without it the journal's own lock keeps others off, maybe one that is trying right now.
+    [[maybe_unused]] const bool held = HoldLock().ok();
     return {};
   }
   const MutexLock lock(mutex_);
@@ -57,6 +57,35 @@ Status Storage::CheckPlace() {
   const Error error{Code::kUnavailable, "write " + names_.journal + ": it is not there any more"};
   NoteFailed(error);
   return error;
+}
+
+// While journals change places it has one name or the other.
+bool Storage::IsInPlace(const Journal& journal) const {
+  const File& file = journal.file();
+  return file.IsAt(names_.journal) || file.IsAt(names_.journal_old) || file.IsAt(names_.journal);
+}
+
+// Again, if somebody has removed its file.
+Status Storage::HoldLock() {
+  const MutexLock lock(lock_mutex_);
+  if (lock_->InPlace()) return {};
+  Result<std::unique_ptr<FileLock>> again = files_.Lock(names_.lock);
+  if (!again) return again.error();
+  lock_ = std::move(*again);
+  return {};
+}
+
+// Before anything is put in the place of what is there. Without lock and journal, which another
+// process would have met, there may be one by now.
+Status Storage::CheckAlone() {
+  Status held = HoldLock();
+  if (held) return {};
+  std::shared_ptr<Journal> journal;
+  {
+    const MutexLock lock(mutex_);
+    journal = journal_;
+  }
+  return IsInPlace(*journal) ? Status() : held;
 }
 
 bool Storage::needs_snapshot() const {
@@ -136,6 +165,12 @@ Result<std::shared_ptr<Journal>> Storage::CreateNext(Lsn base, Lsn next) {
   Result<std::unique_ptr<Journal>> journal =
       Journal::Create(files_, names_.journal_next, {*id, lineage_, base}, next, mode_);
   if (!journal) return journal.error();
+  // Before it has the name under which others would find it.
+  const Result<bool> locked = (*journal)->file().TryLock();
+  if (!locked) return locked.error();
+  if (!*locked) {
+    return Error{Code::kUnavailable, "lock " + names_.journal_next + ": held by another process"};
+  }
   return std::shared_ptr<Journal>(std::move(*journal));
 }
 
@@ -163,6 +198,7 @@ Status Storage::BeginCompaction() {
     if (journal_->failure() || old_journal_) return {};
     if (rotation_ == Rotation::kNone && journal_->size() == kJournalHeaderBytes) return {};
   }
+  if (Status status = CheckAlone(); !status) return status;
   if (rotation_ == Rotation::kNone) {
     const Result<Lsn> durable = Sync(lsn());
     if (!durable) return durable.error();
@@ -214,6 +250,7 @@ Status Storage::SwitchJournals() {
 }
 
 Result<std::unique_ptr<SnapshotWriter>> Storage::StartSnapshot(Lsn lsn, std::string_view meta) {
+  if (Status status = CheckAlone(); !status) return status.error();
   const Result<FileId> id = options_.random_id();
   if (!id) return id.error();
   if (Status status = files_.Remove(names_.snapshot_new); !status) return status.error();
@@ -229,6 +266,7 @@ Status Storage::CommitSnapshot(SnapshotWriter& writer) {
   if (!writer.finished()) {
     if (Status status = writer.Finish(); !status) return status;
   }
+  if (Status status = CheckAlone(); !status) return status;
   if (foreign_) {
     if (Status status = KeepForeign(); !status) return status;
   }

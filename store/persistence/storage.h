@@ -3,9 +3,9 @@
 //   F              the snapshot: everything up to an LSN
 //   F.journal      what came since
 //   F.journal.old  the journal before it, as long as no snapshot covers it
-//   F.lock         held while the store is open
+//   F.lock         held while the store is open, as are locks on the journals themselves
 //
-// One storage at a time; the lock sees to it. docs/persistence.md tells what survives what.
+// One storage at a time; the locks see to it. docs/persistence.md tells what survives what.
 //
 //   auto storage = Storage::Open(files, path, {}, replayer);       // replays what is there
 //   storage->Append(records); storage->Sync(lsn);                  // from now on it survives
@@ -28,6 +28,7 @@
 #include "base/mutex.h"
 #include "base/result.h"
 #include "store/persistence/journal.h"
+#include "store/persistence/journal_locks.h"
 #include "store/persistence/recovery.h"
 #include "store/persistence/snapshot_file.h"
 
@@ -79,6 +80,7 @@ class Storage {
   std::uint64_t free_bytes() const;
   // An error if the journal is not where the next start would look for it: somebody has moved or
   // removed it, or its folder. What was appended since is as good as lost, so needs_snapshot().
+  // Where F.lock was removed, it is made and locked again.
   Status CheckPlace();
   // A sync failed: nobody knows what of the journal is on the disk, and nothing can be appended
   // until a snapshot of everything, lsn() included, is committed. Records of which Sync has not
@@ -91,6 +93,8 @@ class Storage {
   Status BeginCompaction();
   // A snapshot that is to hold the effect of all records up to `lsn`, and nothing else.
   // REQUIRES: BeginCompaction() has returned; only one at a time.
+  // kUnavailable, beside what the disk may say: neither F.lock nor the journal is in its place any
+  // more, and another process uses the files by now. So for BeginCompaction and CommitSnapshot.
   Result<std::unique_ptr<SnapshotWriter>> StartSnapshot(Lsn lsn, std::string_view meta);
   // Finishes it and puts it in the place of the one before; removes the journal it covers, and ends
   // needs_snapshot() if it reaches lsn(). On error the snapshot before stays and nothing is lost.
@@ -107,14 +111,15 @@ class Storage {
   enum class Rotation : unsigned char { kNone, kCreated, kOldRenamed, kOldLasting, kNewRenamed };
 
   Storage(FileSystem& files, const std::string& path, StorageOptions options,
-          std::unique_ptr<FileLock> lock);
+          std::unique_ptr<FileLock> lock, LockedJournals found);
 
   // Opening, in storage_open.cc.
   Status Repair();
   Status CutTail(const JournalFinding& finding);
   Status MakeDurable(const JournalFinding& finding, bool proven);
   Status RepairNames();
-  Result<std::shared_ptr<Journal>> Adopt(const JournalFinding& finding, Lsn next_lsn);
+  static Result<std::shared_ptr<Journal>> Adopt(std::unique_ptr<File> file,
+                                                const JournalFinding& finding, Lsn next_lsn);
 
   Result<Lsn> SyncAll() PGW_REQUIRES(sync_mutex_);
   Result<Journal::Mark> SyncJournal(Journal& journal) PGW_REQUIRES(sync_mutex_);
@@ -126,11 +131,16 @@ class Storage {
   Status KeepForeign();
   Status CopyFile(const std::string& from, const std::string& to);
   Status DropOld(Lsn covered);
+  bool IsInPlace(const Journal& journal) const;
+  Status HoldLock();
+  Status CheckAlone();
 
   FileSystem& files_;
   const FileNames names_;
   const StorageOptions options_;
-  const std::unique_ptr<FileLock> lock_;
+  mutable Mutex lock_mutex_;
+  std::unique_ptr<FileLock> lock_ PGW_GUARDED_BY(lock_mutex_);
+  LockedJournals found_;  // until Open is through with them
   Findings recovered_;
   FileId lineage_{};
   unsigned mode_ = FileSystem::kPrivateMode;

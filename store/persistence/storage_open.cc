@@ -13,8 +13,10 @@ Result<std::unique_ptr<Storage>> Storage::Open(FileSystem& files, const std::str
   if (Status status = files.CheckWritable(names.folder); !status) return status.error();
   Result<std::unique_ptr<FileLock>> lock = files.Lock(names.lock);
   if (!lock) return lock.error();
-  std::unique_ptr<Storage> storage(
-      new Storage(files, path, std::move(options), std::move(*lock)));  // a private constructor
+  Result<LockedJournals> found = LockJournals(files, names, FileAccess::kReadWrite);
+  if (!found) return found.error();
+  std::unique_ptr<Storage> storage(new Storage(  // a private constructor
+      files, path, std::move(options), std::move(*lock), std::move(*found)));
   if (Status status = ReadBack(files, names, replayer, storage->recovered_); !status) {
     return status.error();
   }
@@ -23,8 +25,12 @@ Result<std::unique_ptr<Storage>> Storage::Open(FileSystem& files, const std::str
 }
 
 Storage::Storage(FileSystem& files, const std::string& path, StorageOptions options,
-                 std::unique_ptr<FileLock> lock)
-    : files_(files), names_(path), options_(std::move(options)), lock_(std::move(lock)) {}
+                 std::unique_ptr<FileLock> lock, LockedJournals found)
+    : files_(files),
+      names_(path),
+      options_(std::move(options)),
+      lock_(std::move(lock)),
+      found_(std::move(found)) {}
 
 Storage::~Storage() = default;
 
@@ -103,6 +109,8 @@ Status Storage::RepairNames() {
   std::optional<JournalFinding> current = recovered_.journal;
   if (old && !current) {
     if (Status status = files_.Rename(names_.journal_old, names_.journal); !status) return status;
+    found_.journal = std::move(found_.old_journal);
+    if (found_.journal) found_.journal->NoteRenamed(names_.journal);
     current = std::exchange(old, std::nullopt);
     current->path = names_.journal;
   } else if (old && old->last_lsn <= covered) {
@@ -113,16 +121,20 @@ Status Storage::RepairNames() {
   // A snapshot may know more than the journals, whose ends were not yet on the disk; records must
   // not be left out inside a journal.
   if (!current || (current->frames > 0 && current->next_lsn != lsn + 1)) {
-    return InstallFreshJournal(lsn);
+    Status status = InstallFreshJournal(lsn);
+    found_ = {};
+    return status;
   }
-  Result<std::shared_ptr<Journal>> journal = Adopt(*current, lsn + 1);
+  Result<std::shared_ptr<Journal>> journal = Adopt(std::move(found_.journal), *current, lsn + 1);
   if (!journal) return journal.error();
   std::shared_ptr<Journal> old_journal;
   if (old) {
-    Result<std::shared_ptr<Journal>> adopted = Adopt(*old, old->last_lsn + 1);
+    Result<std::shared_ptr<Journal>> adopted =
+        Adopt(std::move(found_.old_journal), *old, old->last_lsn + 1);
     if (!adopted) return adopted.error();
     old_journal = std::move(*adopted);
   }
+  found_ = {};
   const MutexLock lock(mutex_);
   journal_ = std::move(*journal);
   old_journal_ = std::move(old_journal);
@@ -130,11 +142,11 @@ Status Storage::RepairNames() {
   return {};
 }
 
-Result<std::shared_ptr<Journal>> Storage::Adopt(const JournalFinding& finding, Lsn next_lsn) {
-  Result<std::unique_ptr<File>> file = files_.Open(finding.path, FileAccess::kReadWrite);
-  if (!file) return file.error();
+Result<std::shared_ptr<Journal>> Storage::Adopt(std::unique_ptr<File> file,
+                                                const JournalFinding& finding, Lsn next_lsn) {
+  if (!file) return Error{Code::kUnavailable, "lock " + finding.path + ": it has just appeared"};
   const Journal::End end{finding.valid_bytes, next_lsn, finding.closed};
-  return std::make_shared<Journal>(std::move(*file), finding.header, end);
+  return std::make_shared<Journal>(std::move(file), finding.header, end);
 }
 
 }  // namespace pgw::persistence

@@ -181,6 +181,38 @@ TEST_F(PosixFileSystemTest, LockKeepsOtherProcessesOutAndNamesItsHolder) {
   EXPECT_TRUE(files_.Lock(Path("lock")));
 }
 
+TEST_F(PosixFileSystemTest, LockTellsWhenItsFileIsNotThereAnyMore) {
+  const auto lock = files_.Lock(Path("lock"));
+  ASSERT_TRUE(lock);
+  EXPECT_TRUE((*lock)->InPlace());
+  ASSERT_TRUE(files_.Remove(Path("lock")));
+  EXPECT_FALSE((*lock)->InPlace());
+  // That is what it can be told for: another one can be had now.
+  const auto second = files_.Lock(Path("lock"));
+  ASSERT_TRUE(second);
+  EXPECT_TRUE((*second)->InPlace());
+  EXPECT_FALSE((*lock)->InPlace());
+}
+
+TEST_F(PosixFileSystemTest, FilesAreLockedWhateverTheirName) {
+  auto first = files_.Create(Path("a"), 0600);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(*(*first)->TryLock());
+  ASSERT_TRUE(files_.Rename(Path("a"), Path("b")));
+  const auto open = [this](FileAccess access) {
+    return std::move(*files_.Open(Path("b"), access));
+  };
+  EXPECT_FALSE(*open(FileAccess::kRead)->TryLock());
+  EXPECT_FALSE(*open(FileAccess::kReadWrite)->TryLock());
+  // That those were closed leaves the lock alone.
+  EXPECT_FALSE(*open(FileAccess::kReadWrite)->TryLock());
+  first->reset();
+  const std::unique_ptr<File> reader = open(FileAccess::kRead);
+  EXPECT_TRUE(*reader->TryLock());
+  EXPECT_TRUE(*open(FileAccess::kRead)->TryLock());
+  EXPECT_FALSE(*open(FileAccess::kReadWrite)->TryLock());
+}
+
 TEST_F(PosixFileSystemTest, LockEndsWithAProcessThatIsKilled) {
   std::array<int, 2> pipe_fds{};
   ASSERT_EQ(pipe(pipe_fds.data()), 0);

@@ -10,6 +10,7 @@ small     a disk that the journal alone would fill: it does not (needs the right
 moved     files that are moved away under the server: refused until it can write them anew
 broken    a disk whose sync fails (a preloaded library), and then does not
 refusals  damage, a second process, a folder that is not there: exit 1, files untouched
+unlocked  a second process beside one whose lock was removed: exit 1, and the first goes on
 quiet     without the flag nothing is written; with it nothing while nothing happens
 """
 
@@ -319,6 +320,39 @@ def refusals(program: str, folder: pathlib.Path) -> str:
     return "named, and nothing touched"
 
 
+def unlocked(program: str, folder: pathlib.Path) -> str:
+    kept, lock = folder / "kept", folder / "kept.lock"
+    held = f"{folder / 'kept.journal'}: held by another process, though {lock} is not"
+    tool = [program, "export", str(kept), str(folder / "out")]
+    with Server(program, flags(folder, "--persistence.interval=1s")) as server:
+        push(server, "before", 1)
+        lock.unlink()
+        expect_no_start(program, kept, held)
+        lock.unlink()
+        done = subprocess.run(tool, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
+        if done.returncode != 1 or held not in done.stderr:
+            raise Failure(f"export beside it: {done.returncode}, {done.stderr}")
+        # The snapshot brings a new journal.
+        wait_for(lambda: push(server, "during", 1).status == 200 and own(server, "snapshots_total") >= 2,
+                 PATIENCE_SECONDS, "no snapshot comes")
+        lock.unlink(missing_ok=True)
+        expect_no_start(program, kept, "held by ")
+
+        def has_it_again() -> bool:
+            if push(server, "after", 1).status != 200:
+                raise Failure("a push was refused")
+            return lock.exists() and lock.read_text().strip() == str(server.pid)
+
+        wait_for(has_it_again, PATIENCE_SECONDS, "it does not lock its files again")
+        expect_no_start(program, kept, f"held by process {server.pid}")
+        server.signal(signal.SIGKILL)
+        server.wait()
+    with Server(program, flags(folder)) as server:
+        if values(server) != {"before": 1, "during": 1, "after": 1}:
+            raise Failure(f"after the restart: {values(server)}")
+    return "refused, and the first goes on"
+
+
 def quiet(program: str, folder: pathlib.Path) -> str:
     with Server(program, [], folder=folder) as server:
         push(server, "job", 1)
@@ -340,7 +374,7 @@ def quiet(program: str, folder: pathlib.Path) -> str:
 
 
 PARTS = {"kills": kills, "deadlines": deadlines, "full": full, "small": small, "moved": moved, "broken": broken,
-         "refusals": refusals, "quiet": quiet}
+         "refusals": refusals, "unlocked": unlocked, "quiet": quiet}
 
 
 def main() -> int:

@@ -163,6 +163,18 @@ TEST_F(PersistenceToolsTest, ExportsNothingBesideARunningServer) {
   EXPECT_FALSE(files_.Contents().contains(kOut));
 }
 
+TEST_F(PersistenceToolsTest, LeavesARunningServerAloneWithoutItsLockFile) {
+  Running server(files_);
+  server.Push("a", "x 1\n", 1);
+  files_.Hide(kPath + ".lock");
+  for (const ToolResult& result :
+       {ExportFiles(files_, kPath, kOut, "boot", AtSeconds(9)), RepairFiles(files_, kPath, kOut)}) {
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(*result.error, HasSubstr(kPath + ".journal: held by another process"));
+  }
+  EXPECT_FALSE(files_.Contents().contains(kOut));
+}
+
 TEST_F(PersistenceToolsTest, LeavesOutWhatHasExpired) {
   {
     Running server(files_, {.ttl = 100s});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <set>
 #include <utility>
 
 namespace pgw::testing {
@@ -27,6 +28,12 @@ void CopySector(const std::string& from, std::size_t sector, std::string& to) {
 
 }  // namespace
 
+// Lives as long as a lock is held.
+struct FaultFileSystem::LockHold {
+  explicit LockHold(bool is_shared) : shared(is_shared) {}
+  const bool shared;
+};
+
 // A file's bytes as the kernel shows them, as the disk has them, and what happened in between.
 struct FaultFileSystem::Inode {
   struct Change {
@@ -41,6 +48,19 @@ struct FaultFileSystem::Inode {
   std::vector<Change> unsynced;
   unsigned mode = kPrivateMode;
   std::uint64_t number = 0;
+  // Who holds it, and in which generation of the process; the kernel knows no more of it then.
+  std::weak_ptr<LockHold> lock;
+  std::uint64_t lock_generation = 0;
+
+  // Null: it is held, and not shared.
+  std::shared_ptr<LockHold> TakeLock(bool shared, std::uint64_t generation) {
+    auto held = lock_generation == generation ? lock.lock() : nullptr;
+    if (held != nullptr) return held->shared && shared ? held : nullptr;
+    held = std::make_shared<LockHold>(shared);
+    lock = held;
+    lock_generation = generation;
+    return held;
+  }
 
   static void Apply(const Change& change, std::string& content) {
     if (change.truncation) {
@@ -201,6 +221,14 @@ class FaultFileSystem::OpenFile final : public File {
     return found != files_.names_.end() && found->second == inode_;
   }
 
+  Result<bool> TryLock() override {
+    if (const int error = Enter({Operation::kRead, path_, inode_->number}))
+      return FileError("lock", path_, error);
+    auto taken = inode_->TakeLock(!writable_, generation_);
+    if (taken != nullptr) lock_ = std::move(taken);
+    return lock_ != nullptr;
+  }
+
  private:
   int Enter(const Call& call) const {
     if (generation_ != files_.generation_) return EBADF;
@@ -212,23 +240,23 @@ class FaultFileSystem::OpenFile final : public File {
   std::string path_;
   const bool writable_;
   const std::uint64_t generation_;
+  std::shared_ptr<LockHold> lock_;
 };
 
 class FaultFileSystem::HeldLock final : public FileLock {
  public:
-  HeldLock(std::shared_ptr<std::set<std::string>> locks, std::string path)
-      : locks_(std::move(locks)), path_(std::move(path)) {}
-  ~HeldLock() override { locks_->erase(path_); }
+  HeldLock(std::unique_ptr<OpenFile> file, std::shared_ptr<LockHold> hold)
+      : file_(std::move(file)), hold_(std::move(hold)) {}
+  bool InPlace() const override { return file_->IsAt(file_->path()); }
 
  private:
-  const std::shared_ptr<std::set<std::string>> locks_;
-  const std::string path_;
+  const std::unique_ptr<OpenFile> file_;
+  const std::shared_ptr<LockHold> hold_;
 };
 
 FaultFileSystem::FaultFileSystem(std::string folder, std::uint64_t seed)
     : folder_(std::move(folder)),
       random_(seed),
-      locks_(std::make_shared<std::set<std::string>>()),
       fail_at_(kNeverCalled),
       crash_at_(kNeverCalled),
       capacity_(kNeverCalled) {}
@@ -242,7 +270,10 @@ std::unique_ptr<FaultFileSystem> FaultFileSystem::Clone() const {
   const auto copy = [&](const std::shared_ptr<Inode>& inode) {
     if (inode == nullptr) return std::shared_ptr<Inode>();
     std::shared_ptr<Inode>& found = copies[inode.get()];
-    if (found == nullptr) found = std::make_shared<Inode>(*inode);
+    if (found == nullptr) {
+      found = std::make_shared<Inode>(*inode);
+      found->lock.reset();
+    }
     return found;
   };
   for (const auto& [name, inode] : names_) clone->names_[name] = copy(inode);
@@ -268,7 +299,6 @@ void FaultFileSystem::Heal() {
 void FaultFileSystem::Kill() {
   ++generation_;
   crash_at_ = kNeverCalled;
-  locks_ = std::make_shared<std::set<std::string>>();
   Heal();
 }
 
@@ -465,10 +495,13 @@ Result<std::unique_ptr<FileLock>> FaultFileSystem::Lock(const std::string& path)
   if (const int error = Enter({Operation::kNames, path})) return FileError("lock", path, error);
   if (FolderOf(path) != folder_) return FileError("open", path, ENOENT);
   if (!names_.contains(path)) Change({{path, NewInode()}});
-  if (!locks_->insert(path).second) {
+  const std::shared_ptr<Inode> inode = names_[path];
+  auto hold = inode->TakeLock(false, generation_);
+  if (hold == nullptr) {
     return Error{Code::kUnavailable, "lock " + path + ": held by another process"};
   }
-  return std::unique_ptr<FileLock>(std::make_unique<HeldLock>(locks_, path));
+  return std::unique_ptr<FileLock>(std::make_unique<HeldLock>(
+      std::make_unique<OpenFile>(*this, inode, path, true), std::move(hold)));
 }
 
 }  // namespace pgw::testing

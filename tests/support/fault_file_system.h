@@ -15,7 +15,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,6 +96,7 @@ class FaultFileSystem final : public FileSystem {
 
  private:
   struct Inode;
+  struct LockHold;
   class OpenFile;
   class HeldLock;
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
@@ -117,8 +117,7 @@ class FaultFileSystem final : public FileSystem {
   Names names_;
   Names names_on_disk_;
   std::vector<NameChange> unsynced_names_;
-  std::shared_ptr<std::set<std::string>> locks_;  // also of locks that outlive this
-  std::uint64_t generation_ = 0;                  // of the process
+  std::uint64_t generation_ = 0;  // of the process
   std::uint64_t calls_ = 0;
   std::uint64_t last_file_ = 0;
   std::uint64_t fail_at_;

@@ -108,10 +108,30 @@ class SharedFiles final : public FileSystem {
   }
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
     const std::lock_guard lock(mutex_);
-    return files_.Lock(path);
+    auto held = files_.Lock(path);
+    if (!held) return held;
+    return std::unique_ptr<FileLock>(std::make_unique<SharedLock>(*this, std::move(*held)));
   }
 
  private:
+  class SharedLock final : public FileLock {
+   public:
+    SharedLock(SharedFiles& files, std::unique_ptr<FileLock> lock)
+        : files_(files), lock_(std::move(lock)) {}
+    ~SharedLock() override {
+      const std::lock_guard lock(files_.mutex_);
+      lock_.reset();
+    }
+    bool InPlace() const override {
+      const std::lock_guard lock(files_.mutex_);
+      return lock_->InPlace();
+    }
+
+   private:
+    SharedFiles& files_;
+    std::unique_ptr<FileLock> lock_;
+  };
+
   class SharedFile final : public File {
    public:
     SharedFile(SharedFiles& files, std::unique_ptr<File> file)
@@ -158,6 +178,10 @@ class SharedFiles final : public FileSystem {
     bool IsAt(const std::string& path) const override {
       const std::lock_guard lock(files_.mutex_);
       return file_->IsAt(path);
+    }
+    Result<bool> TryLock() override {
+      const std::lock_guard lock(files_.mutex_);
+      return file_->TryLock();
     }
 
    private:

@@ -285,6 +285,90 @@ TEST_F(StorageTest, SecondProcessIsRefused) {
   EXPECT_EQ(OpenError(), "lock /data/F.lock: held by another process");
 }
 
+TEST_F(StorageTest, SecondProcessIsRefusedWithoutTheLockFile) {
+  const auto first = Open();
+  ASSERT_TRUE(AppendTo(*first, {"a"}));
+  files_.Hide(kPath + ".lock");
+  EXPECT_EQ(OpenError(),
+            "lock /data/F.journal: held by another process, though /data/F.lock is not");
+  // What the attempt left is taken again, so that the next one learns of it there.
+  ASSERT_TRUE(first->CheckPlace());
+  EXPECT_EQ(OpenError(), "lock /data/F.lock: held by another process");
+  ASSERT_TRUE(AppendTo(*first, {"b"}));
+}
+
+TEST_F(StorageTest, HoldsItsLockAgainWhereItWasRemoved) {
+  const auto first = Open();
+  files_.Hide(kPath + ".lock");
+  ASSERT_TRUE(first->CheckPlace());
+  EXPECT_EQ(OpenError(), "lock /data/F.lock: held by another process");
+}
+
+// Whatever changes places.
+TEST_F(StorageTest, JournalsAreLockedAtEveryMoment) {
+  auto storage = Open();
+  std::uint64_t looks = 0;
+  bool looking = false;
+  files_.set_before_change([&](const FaultFileSystem::Call&) {
+    if (std::exchange(looking, true)) return;
+    for (const FileAccess access : {FileAccess::kRead, FileAccess::kReadWrite}) {
+      EXPECT_FALSE(LockJournals(files_, FileNames(kPath), access)) << looks;
+      ++looks;
+    }
+    looking = false;
+  });
+  const auto compact = [&] {
+    ASSERT_TRUE(storage->BeginCompaction());
+    ASSERT_TRUE(AppendTo(*storage, {"more"}));
+    auto writer = storage->StartSnapshot(storage->lsn(), "meta");
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(storage->CommitSnapshot(**writer));
+  };
+  ASSERT_TRUE(AppendTo(*storage, {"a"}));
+  compact();
+  // A journal that is replaced.
+  ASSERT_TRUE(AppendTo(*storage, {"b"}));
+  looking = true;  // a look would be the call that fails
+  files_.FailCall(files_.calls() + 1, EIO, false);
+  ASSERT_FALSE(storage->Sync(storage->lsn()));
+  looking = false;
+  ASSERT_TRUE(storage->needs_snapshot());
+  auto writer = storage->StartSnapshot(storage->lsn(), "meta");
+  ASSERT_TRUE(writer && storage->CommitSnapshot(**writer));
+  ASSERT_TRUE(AppendTo(*storage, {"c"}));
+  compact();
+  // What a start finds.
+  ASSERT_TRUE(AppendTo(*storage, {"d"}));
+  ASSERT_TRUE(storage->BeginCompaction());
+  ASSERT_TRUE(AppendTo(*storage, {"e"}));
+  looking = true;
+  storage.reset();
+  storage = Open();
+  looking = false;
+  ASSERT_TRUE(AppendTo(*storage, {"f"}));
+  compact();
+  compact();
+  EXPECT_GT(looks, 40U);
+}
+
+TEST_F(StorageTest, TouchesNothingOnceAnotherProcessHasTakenItsPlace) {
+  auto first = Open();
+  ASSERT_TRUE(AppendTo(*first, {"a"}));
+  for (const char* const suffix : {".lock", ".journal"}) files_.Hide(kPath + suffix);
+  const auto second = Open();
+  ASSERT_TRUE(AppendTo(*second, {"b"}));
+  const auto started = files_.Contents();
+  EXPECT_FALSE(first->BeginCompaction());
+  EXPECT_EQ(files_.Contents(), started);
+  EXPECT_FALSE(first->CheckPlace());
+  const auto before = files_.Contents();
+  const auto writer = first->StartSnapshot(first->lsn(), "meta");
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().message, "lock /data/F.lock: held by another process");
+  EXPECT_EQ(files_.Contents(), before);
+  EXPECT_TRUE(second->CheckPlace());
+}
+
 TEST_F(StorageTest, MissingOrUnwritableFolderIsAnError) {
   auto storage = Storage::Open(files_, "/missing/F", {}, collector_);
   ASSERT_FALSE(storage);
