@@ -132,6 +132,7 @@ class ConfigBuilder {
       return InvalidArgument("--web.config.file is not available in this version");
     }
     config_.persistence_file = Value("persistence.file");
+    config_.sync_is_unused = config_.persistence_file.empty() && Given("persistence.sync");
     config_.systemd_socket = IsOn("web.systemd-socket");
     config_.enable_lifecycle = IsOn("web.enable-lifecycle");
     config_.enable_admin_api = IsOn("web.enable-admin-api");
@@ -309,9 +310,12 @@ Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
   CommandLine result;
   if (const auto subcommand = ParseSubcommand(arguments, read_lines)) {
     if (!*subcommand) return subcommand->error();
-    result.action = (*subcommand)->show_help ? CommandLine::Action::kShowHelp
-                                             : CommandLine::Action::kSubcommand;
     result.subcommand = **subcommand;
+    result.action = CommandLine::Action::kSubcommand;
+    if (result.subcommand.show_help) {
+      result.action = CommandLine::Action::kShowHelp;
+      result.help = SubcommandHelp(result.subcommand.kind);
+    }
     return result;
   }
   const ParsedCommandLine parsed = ParseCommandLine(kFlags, arguments, read_lines);
@@ -323,6 +327,7 @@ Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
   if (parsed.error) return *parsed.error;
   if (Uses(parsed, "help") || Uses(parsed, "help-long") || Uses(parsed, "help-man")) {
     result.action = CommandLine::Action::kShowHelp;
+    result.help = HelpText();
     return result;
   }
   ConfigBuilder builder;

@@ -36,6 +36,7 @@ struct Config {
   std::string persistence_file;  // empty: nothing is ever written
   std::chrono::milliseconds persistence_interval{0};
   SyncMode persistence_sync = SyncMode::kAlways;
+  bool sync_is_unused = false;  // it was asked for, but without a file there is nothing to sync
   http::Limits limits;
   // Every flag that has a value to show, effective values, sorted by name.
   std::vector<std::pair<std::string, std::string>> shown_flags;
@@ -45,6 +46,7 @@ struct CommandLine {
   enum class Action : unsigned char { kRun, kShowHelp, kShowVersion, kHealthcheck, kSubcommand };
   Action action = Action::kRun;
   Config config;
+  std::string help;             // of kShowHelp
   std::string healthcheck_url;  // of kHealthcheck
   Subcommand subcommand;        // of kSubcommand
 };

@@ -169,6 +169,9 @@ void LogStart(const Config& config, Logger& log) {
   const std::string context = BuildContext();
   log.Info("starting pushgateway", {{"version", std::string_view(version)}});
   log.Info("Build context", {{"build_context", std::string_view(context)}});
+  if (config.sync_is_unused) {
+    log.Warn("--persistence.sync has no effect without --persistence.file");
+  }
   log.Debug("external URL", {{"url", std::string_view(config.external_url)}});
   log.Debug("path prefix used externally", {{"path", std::string_view(config.external_prefix)}});
   log.Debug("path prefix for internal routing", {{"path", std::string_view(config.route_prefix)}});
@@ -270,7 +273,7 @@ int Run(std::string_view program, const std::vector<std::string>& arguments) {
   }
   switch (command->action) {
     case CommandLine::Action::kShowHelp:
-      Print(stdout, HelpText());
+      Print(stdout, command->help);
       return 0;
     case CommandLine::Action::kShowVersion:
       Print(stdout, VersionText());

@@ -7,33 +7,34 @@
 namespace pgw {
 namespace {
 
-constexpr FlagSpec kHelp = {"help", FlagKind::kSwitch, "", "", "", 'h'};
+constexpr FlagSpec kHelp = {"help", FlagKind::kSwitch, "", "Show this help.", "", 'h'};
 constexpr std::array kHelpOnly = {kHelp};
-constexpr std::array kExportFlags = {kHelp, FlagSpec{"format", FlagKind::kValue, "gob", ""}};
+constexpr std::array kExportFlags = {
+    kHelp, FlagSpec{"format", FlagKind::kValue, "gob", "What OUT becomes. One of: [gob]"}};
 
 struct SubcommandSpec {
   std::string_view name;
   Subcommand::Kind kind;
   std::span<const FlagSpec> flags;
   std::size_t words;  // FILE, or FILE and OUT
-  std::string_view help;
+  std::string_view usage;
+  std::string_view help;  // in lines
 };
 
 constexpr std::array kSubcommands = std::to_array<SubcommandSpec>({
-    {"check", Subcommand::Kind::kCheck, kHelpOnly, 1,
-     "  check FILE\n"
-     "    Say what the persistence file and its journal hold. Exit code 1 if they are damaged, "
-     "with\n"
-     "    the first place. Changes nothing.\n"},
-    {"repair", Subcommand::Kind::kRepair, kHelpOnly, 2,
-     "  repair FILE OUT\n"
-     "    Copy what can still be read of damaged files to a new persistence file. Exit code 2 if\n"
-     "    something had to be left out.\n"},
-    {"export", Subcommand::Kind::kExport, kExportFlags, 2,
-     "  export [--format=gob] FILE OUT\n"
-     "    Write what the persistence file holds to a new file that the Go Pushgateway starts "
-     "from.\n"},
+    {"check", Subcommand::Kind::kCheck, kHelpOnly, 1, "FILE",
+     "Say what the persistence file and its journal hold. Exit code 1 if they are damaged, with\n"
+     "the first place. Changes nothing.\n"},
+    {"repair", Subcommand::Kind::kRepair, kHelpOnly, 2, "FILE OUT",
+     "Copy what can still be read of damaged files to a new persistence file. Exit code 2 if\n"
+     "something had to be left out.\n"},
+    {"export", Subcommand::Kind::kExport, kExportFlags, 2, "[--format=gob] FILE OUT",
+     "Write what the persistence file holds to a new file that the Go Pushgateway starts from.\n"},
 });
+
+std::string Line(const SubcommandSpec& spec) {
+  return std::string(spec.name) + " " + std::string(spec.usage) + "\n";
+}
 
 }  // namespace
 
@@ -75,8 +76,21 @@ std::optional<Result<Subcommand>> ParseSubcommand(std::span<const std::string> a
 
 std::string DescribeSubcommands() {
   std::string text = "Commands, as the first argument:\n";
-  for (const SubcommandSpec& spec : kSubcommands) text += spec.help;
+  for (const SubcommandSpec& spec : kSubcommands) {
+    text += "  " + Line(spec);
+    for (std::string_view rest = spec.help; !rest.empty();) {
+      const std::size_t end = rest.find('\n') + 1;
+      text.append("    ").append(rest.substr(0, end));
+      rest.remove_prefix(end);
+    }
+  }
   return text;
+}
+
+std::string SubcommandHelp(Subcommand::Kind kind) {
+  const SubcommandSpec& spec = *std::ranges::find(kSubcommands, kind, &SubcommandSpec::kind);
+  return "usage: pushgateway " + Line(spec) + "\n" + std::string(spec.help) + "\nFlags:\n" +
+         DescribeFlags(spec.flags);
 }
 
 }  // namespace pgw

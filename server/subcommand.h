@@ -25,5 +25,7 @@ std::optional<Result<Subcommand>> ParseSubcommand(std::span<const std::string> a
 
 // Their part of the --help text.
 std::string DescribeSubcommands();
+// What --help behind one of them prints.
+std::string SubcommandHelp(Subcommand::Kind kind);
 
 }  // namespace pgw

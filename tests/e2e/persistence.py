@@ -358,6 +358,9 @@ def quiet(program: str, folder: pathlib.Path) -> str:
         push(server, "job", 1)
         if list(folder.iterdir()):
             raise Failure(f"without the flag it wrote {list(folder.iterdir())}")
+    with Server(program, ["--persistence.sync=off"], folder=folder) as server:
+        if sum("--persistence.sync has no effect" in line for line in server.log) != 1:
+            raise Failure(f"a sync mode without a file: {server.log}")
     with Server(program, flags(folder, "--persistence.interval=1s")) as server:
         push(server, "job", 1)
         wait_for(lambda: own(server, "snapshots_total") >= 1, PATIENCE_SECONDS, "no snapshot comes")

@@ -171,6 +171,14 @@ TEST(ConfigTest, TakesWhatPersistenceNeeds) {
   EXPECT_EQ(command->config.persistence_interval, std::chrono::minutes(2));
 }
 
+TEST(ConfigTest, NoticesASyncModeWithoutAFile) {
+  EXPECT_TRUE(ConfigOf({"--persistence.sync=always"}).sync_is_unused);
+  EXPECT_TRUE(ConfigOf({"--persistence.sync=off", "--persistence.file="}).sync_is_unused);
+  EXPECT_FALSE(ConfigOf({"--persistence.sync=off", "--persistence.file=x"}).sync_is_unused);
+  // Nobody is told off for upstream's flags.
+  EXPECT_FALSE(ConfigOf({"--persistence.interval=1m"}).sync_is_unused);
+}
+
 TEST(ConfigTest, ShowsEffectiveValues) {
   const auto shown = Shown({"--web.route-prefix=pg/", "--web.listen-address=:1",
                             "--web.listen-address=:2", "--web.enable-lifecycle", "--log.level=WARN",
@@ -216,6 +224,7 @@ TEST(ConfigTest, ShowsUpstreamsFlagsWithItsDefaults) {
 TEST(ConfigTest, ShowsHelpAndVersionInSpiteOfBadValues) {
   EXPECT_EQ(Parse({"--help", "--persistence.interval=abc"}).action, Action::kShowHelp);
   EXPECT_EQ(Parse({"-h"}).action, Action::kShowHelp);
+  EXPECT_EQ(Parse({"-h"}).help, HelpText());
   EXPECT_EQ(Parse({"--help-long"}).action, Action::kShowHelp);
   EXPECT_EQ(Parse({"--version", "--x"}).action, Action::kShowVersion);
   EXPECT_EQ(Parse({"--log.level=foo", "--version"}).action, Action::kShowVersion);

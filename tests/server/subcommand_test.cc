@@ -62,10 +62,24 @@ TEST(SubcommandTest, NamesWhatIsWrong) {
 
 TEST(SubcommandTest, ShowsHelpWithoutItsArguments) {
   const std::vector<std::string> arguments = {"repair", "--help"};
-  EXPECT_EQ(ParseArguments(arguments, kNoFiles)->action, CommandLine::Action::kShowHelp);
+  const auto parsed = ParseArguments(arguments, kNoFiles);
+  EXPECT_EQ(parsed->action, CommandLine::Action::kShowHelp);
+  EXPECT_EQ(parsed->help, SubcommandHelp(Kind::kRepair));
   for (const char* const name : {"check FILE", "repair FILE OUT", "export "}) {
     EXPECT_THAT(HelpText(), ::testing::HasSubstr(name));
   }
+}
+
+TEST(SubcommandTest, HelpsWithItselfAlone) {
+  EXPECT_EQ(SubcommandHelp(Kind::kCheck),
+            "usage: pushgateway check FILE\n\n"
+            "Say what the persistence file and its journal hold. Exit code 1 if they are damaged, "
+            "with\nthe first place. Changes nothing.\n\n"
+            "Flags:\n"
+            "  -h, --[no-]help                             Show this help.\n");
+  EXPECT_THAT(SubcommandHelp(Kind::kRepair),
+              ::testing::StartsWith("usage: pushgateway repair FILE OUT\n"));
+  EXPECT_THAT(SubcommandHelp(Kind::kExport), ::testing::HasSubstr("--format=\"gob\""));
 }
 
 }  // namespace
