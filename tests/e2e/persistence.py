@@ -11,6 +11,7 @@ moved     files that are moved away under the server: refused until it can write
 broken    a disk whose sync fails (a preloaded library), and then does not
 refusals  damage, a second process, a folder that is not there: exit 1, files untouched
 unlocked  a second process beside one whose lock was removed: exit 1, and the first goes on
+repaired  a damaged journal, repaired: all but the damaged push is there, and the report says what is not
 quiet     without the flag nothing is written; with it nothing while nothing happens
 """
 
@@ -290,6 +291,13 @@ def expect_no_start(program: str, file: pathlib.Path, text: str) -> None:
         raise Failure(f"exit {done.returncode}, and no {text!r} in:\n{done.stderr}")
 
 
+def run_tool(program: str, *arguments, exit_code: int, text: str) -> None:
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+                          check=False)
+    if done.returncode != exit_code or text not in done.stdout + done.stderr:
+        raise Failure(f"{arguments[0]}: exit {done.returncode}, and no {text!r} in:\n{done.stdout}{done.stderr}")
+
+
 def refusals(program: str, folder: pathlib.Path) -> str:
     kept = folder / "kept"
     expect_no_start(program, folder / "nowhere" / "kept", "nowhere")
@@ -323,15 +331,12 @@ def refusals(program: str, folder: pathlib.Path) -> str:
 def unlocked(program: str, folder: pathlib.Path) -> str:
     kept, lock = folder / "kept", folder / "kept.lock"
     held = f"{folder / 'kept.journal'}: held by another process, though {lock} is not"
-    tool = [program, "export", str(kept), str(folder / "out")]
     with Server(program, flags(folder, "--persistence.interval=1s")) as server:
         push(server, "before", 1)
         lock.unlink()
         expect_no_start(program, kept, held)
         lock.unlink()
-        done = subprocess.run(tool, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
-        if done.returncode != 1 or held not in done.stderr:
-            raise Failure(f"export beside it: {done.returncode}, {done.stderr}")
+        run_tool(program, "export", kept, folder / "out", exit_code=1, text=held)
         # The snapshot brings a new journal.
         wait_for(lambda: push(server, "during", 1).status == 200 and own(server, "snapshots_total") >= 2,
                  PATIENCE_SECONDS, "no snapshot comes")
@@ -351,6 +356,35 @@ def unlocked(program: str, folder: pathlib.Path) -> str:
         if values(server) != {"before": 1, "during": 1, "after": 1}:
             raise Failure(f"after the restart: {values(server)}")
     return "refused, and the first goes on"
+
+
+def repaired(program: str, folder: pathlib.Path) -> str:
+    kept, journal = folder / "kept", folder / "kept.journal"
+    with Server(program, flags(folder)) as server:
+        if server.stop() != 0:
+            raise Failure("it did not stop in order")
+    run_tool(program, "check", kept, exit_code=0, text="sound")
+    run_tool(program, "repair", kept, folder / "empty", exit_code=0, text="nothing has been stored yet")
+    # Two sessions, with a hole across the end of the first and the beginning of the second.
+    for first in (0, 10):
+        with Server(program, flags(folder, "--metric.timetolive=1h")) as server:
+            for i in range(first, first + 10):
+                push(server, f"job{i}", i)
+            server.signal(signal.SIGKILL)
+            server.wait()
+    damaged = bytearray(journal.read_bytes())
+    for lost in (b"job9", b"job10"):
+        damaged[damaged.index(lost)] ^= 1
+    journal.write_bytes(damaged)
+    run_tool(program, "check", kept, exit_code=1, text="damaged at offset")
+    # A session, nine pushes, the damaged one, a session with a damaged push.
+    run_tool(program, "repair", kept, folder / "out", exit_code=2, text="records 11 to 13 are missing")
+    run_tool(program, "check", folder / "out", exit_code=0, text="18 groups in all")
+    with Server(program, [f"--persistence.file={folder / 'out'}", "--metric.timetolive=1h"]) as server:
+        expected = {f"job{i}": i for i in range(20) if i not in (9, 10)}
+        if values(server) != expected:
+            raise Failure(f"repaired: {values(server)}")
+    return "all but what was damaged"
 
 
 def quiet(program: str, folder: pathlib.Path) -> str:
@@ -377,7 +411,8 @@ def quiet(program: str, folder: pathlib.Path) -> str:
 
 
 PARTS = {"kills": kills, "deadlines": deadlines, "full": full, "small": small, "moved": moved, "broken": broken,
-         "refusals": refusals, "unlocked": unlocked, "quiet": quiet}
+         "refusals": refusals, "unlocked": unlocked, "repaired": repaired,
+         "quiet": quiet}
 
 
 def main() -> int:
