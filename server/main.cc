@@ -20,6 +20,7 @@
 #include "server/config.h"
 #include "server/healthcheck.h"
 #include "server/http/server.h"
+#include "server/huge_pages.h"
 #include "server/persistence_tools.h"
 #include "server/routes/gateway.h"
 #include "server/routes/own_metrics.h"
@@ -191,7 +192,8 @@ int Serve(const Config& config) {
   static MetricStore& store = *new MetricStore(
       {.check_consistency = config.check_consistency, .own_families = OwnMetrics::Families()});
   const TtlPolicy ttl(config.ttl);
-  Reaper reaper(store, clock, own_metrics);
+  HugePages huge_pages;
+  Reaper reaper(store, clock, own_metrics, [&huge_pages] { return huge_pages.PackNext(); });
   PosixFileSystem files;
   DirectLog direct(store);
   std::unique_ptr<DurableLog> durable;

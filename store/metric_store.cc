@@ -200,6 +200,11 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
   }
   const Deadline next = state_->calendar().Next();
   progress.more = next <= time && next != std::numeric_limits<Deadline>::max();
+  const std::size_t size = state_->footprint();
+  progress.grown = size >= size_to_tell_;
+  const std::size_t next_size =
+      std::max(kSizeWorthTelling, size + std::max(kGrowthWorthTelling, size / 16));
+  size_to_tell_ = progress.grown ? next_size : std::min(size_to_tell_, next_size);
   return progress;
 }
 

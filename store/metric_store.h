@@ -84,6 +84,8 @@ struct ExpiryProgress {
   // Families that deletes and replacing pushes have freed since the last call, and that a wipe
   // left behind for this one.
   std::size_t freed = 0;
+  // What is stored has become larger by a good part since this was last said: by tens of megabytes.
+  bool grown = false;
   bool more = false;  // there is more to erase now
 };
 
@@ -181,8 +183,9 @@ class MetricStore {
   // The earliest time at which EraseExpired may find work; kNever if nothing expires.
   BootTime NextExpiry() const;
 
-  // Called, with no lock held, whenever NextExpiry() has become earlier or so much was freed that
-  // memory should be given back to the system. Set before first use.
+  // Called, with no lock held, whenever NextExpiry() has become earlier, so much was freed that
+  // memory should be given back to the system, or EraseExpired() has to say that the store has
+  // grown. Set before first use.
   void SetExpiryWaker(std::function<void()> waker);
 
   StoreStats Stats() const;

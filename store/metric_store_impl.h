@@ -27,6 +27,9 @@ namespace pgw {
 
 // As many families freed may leave pages worth giving back.
 inline constexpr std::size_t kFreedWorthTelling = 10'000;
+// A store below that fits into the caches of address translation as it is.
+inline constexpr std::size_t kSizeWorthTelling = 32u << 20;
+inline constexpr std::size_t kGrowthWorthTelling = 16u << 20;
 
 class MetricStore::Impl {
  public:
@@ -111,6 +114,10 @@ class MetricStore::Impl {
   Status PushLocked(const Entering& push) PGW_REQUIRES(mutex_);
   bool RepeatLocked(const Entering& push) PGW_REQUIRES(mutex_);
   void File(Group& group, Deadline deadline) PGW_REQUIRES(mutex_);
+  // Whether there is something to tell the waker beside a nearer expiry.
+  bool MuchHasChanged() const PGW_REQUIRES(mutex_) {
+    return freed_ >= kFreedWorthTelling || state_->footprint() >= size_to_tell_;
+  }
   Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
   static Error TwinError(const GroupingLabels& labels, WallTime last_success);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
@@ -153,6 +160,7 @@ class MetricStore::Impl {
   // What wipes removed, for EraseExpired to free.
   std::vector<std::unique_ptr<State>> retired_ PGW_GUARDED_BY(mutex_);
   std::size_t freed_ PGW_GUARDED_BY(mutex_) = 0;  // families, since the last EraseExpired
+  std::size_t size_to_tell_ PGW_GUARDED_BY(mutex_) = kSizeWorthTelling;  // bytes
   // Counts the pushes that put families under suspicion; 0: nothing is suspect.
   std::uint64_t suspicion_ PGW_GUARDED_BY(mutex_) = 0;
   std::uint64_t suspicions_ever_ PGW_GUARDED_BY(mutex_) = 0;

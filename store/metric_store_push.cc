@@ -55,7 +55,7 @@ Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
     } else {
       *push.repeats = RepeatLocked(push);
     }
-    earlier = state_->calendar().Next() < next || freed_ >= kFreedWorthTelling;
+    earlier = state_->calendar().Next() < next || MuchHasChanged();
   }
   if (earlier && waker_) waker_();
   return status;

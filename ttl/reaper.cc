@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace pgw {
 namespace {
@@ -10,13 +11,17 @@ namespace {
 // About 0.1 ms under the store's lock.
 constexpr std::size_t kFamiliesPerStep = 256;
 
+// As many times as long as it tends it leaves the store to others.
+constexpr int kRestsPerWork = 3;
+
 // Fewer are not worth asking the allocator to give pages back.
 constexpr std::size_t kFamiliesWorthTrimming = 10'000;
 
 }  // namespace
 
-Reaper::Reaper(MetricStore& store, const Clock& clock, ExpiryObserver& observer)
-    : store_(store), clock_(clock), observer_(observer) {
+Reaper::Reaper(MetricStore& store, const Clock& clock, ExpiryObserver& observer,
+               std::function<bool()> tend)
+    : store_(store), clock_(clock), observer_(observer), tend_(std::move(tend)) {
   store_.SetExpiryWaker([this] { Wake(); });
 }
 
@@ -52,7 +57,15 @@ bool Reaper::Step(BootTime now) {
     observer_.OnExpired(progress.families, progress.groups, progress.lags);
   }
   erased_since_trim_ += progress.families + progress.freed;
+  if (progress.grown && tend_) tend_time_ = std::min(tend_time_, now);
   return progress.more;
+}
+
+BootTime Reaper::Tend(BootTime now) {
+  if (now < tend_time_) return tend_time_;
+  const bool more = tend_();
+  const BootTime end = clock_.Now().boot;
+  return more ? end + kRestsPerWork * (end - now) : kNever;
 }
 
 void Reaper::Run() {
@@ -67,8 +80,10 @@ void Reaper::Run() {
     } else if (erased_since_trim_ >= kFamiliesWorthTrimming) {
       erased_since_trim_ = 0;
       malloc_trim(0);
+    } else {
+      tend_time_ = Tend(now);
     }
-    const BootTime next = more ? now : store_.NextExpiry();
+    const BootTime next = more ? now : std::min(store_.NextExpiry(), tend_time_);
     mutex_.Lock();
     if (stopping_ || more) continue;
     if (!woken_) {

@@ -1,4 +1,5 @@
-// Frees the memory of what has expired. Knows store, base.
+// Frees the memory of what has expired, and looks after that of a store that grows. Knows store,
+// base.
 //
 // Nothing depends on it for correctness: readers decide by the clock, and an expired family is
 // invisible even if the reaper is dead. It works off the request path, in steps short enough that
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <thread>
 
@@ -29,7 +31,11 @@ class ExpiryObserver {
 class Reaper {
  public:
   // All references must outlive the reaper. Becomes the store's expiry waker.
-  Reaper(MetricStore& store, const Clock& clock, ExpiryObserver& observer);
+  // `tend` does a piece of what makes much memory cheaper to use, and returns whether there are
+  // more; whenever the store has grown by a good part the thread calls it, with no lock held, until
+  // there are none, and rests in between.
+  Reaper(MetricStore& store, const Clock& clock, ExpiryObserver& observer,
+         std::function<bool()> tend = {});
   ~Reaper();  // as Stop()
   Reaper(const Reaper&) = delete;
   Reaper& operator=(const Reaper&) = delete;
@@ -46,16 +52,21 @@ class Reaper {
  private:
   void Run();
   void Wake();
+  // A piece of it if it is time. Returns when to come again.
+  BootTime Tend(BootTime now);
 
   MetricStore& store_;
   const Clock& clock_;
   ExpiryObserver& observer_;
+  const std::function<bool()> tend_;
   std::thread thread_;
   Mutex mutex_;
   std::condition_variable_any changed_;
   bool stopping_ PGW_GUARDED_BY(mutex_) = false;
   bool woken_ PGW_GUARDED_BY(mutex_) = false;
-  std::size_t erased_since_trim_ = 0;  // families; of the thread
+  // Of the thread.
+  std::size_t erased_since_trim_ = 0;  // families
+  BootTime tend_time_ = kNever;        // when there is something to tend
 };
 
 }  // namespace pgw

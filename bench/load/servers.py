@@ -62,6 +62,20 @@ def fill(server, groups: int, body=plain_body) -> None:
                 status = connection.response("POST").status
                 if status not in (200, 202):
                     raise harness.Failure(f"filling answered {status}")
+    settle(server)
+
+
+def settle(server) -> None:
+    """Waits until a server has stopped putting its memory into huge pages."""
+    def huge() -> str:
+        return re.search(r"AnonHugePages:\s+(\d+)", pathlib.Path(f"/proc/{server.pid}/smaps_rollup").read_text()).group(1)
+
+    before = None
+    for _ in range(40):
+        if (now := huge()) == before:
+            return
+        before = now
+        time.sleep(0.3)
 
 
 def k0s_body() -> bytes:

@@ -177,6 +177,35 @@ TEST(ExpiryTest, ALargeDeleteIsTold) {
   EXPECT_EQ(driver.store().EraseExpired(At(1).boot, 1).freed, 10'001u);
 }
 
+TEST(ExpiryTest, GrowthIsToldAGoodPartAtATime) {
+  StoreDriver driver;
+  int wakes = 0;
+  driver.store().SetExpiryWaker([&wakes] { ++wakes; });
+  const std::string body = "a{b=\"" + std::string(10u << 20, 'x') + "\"} 1\n";
+  const auto post = [&](int group) {
+    ASSERT_TRUE(driver.Post({{"job", std::to_string(group)}}, body, 0));
+  };
+  const auto grown = [&] { return driver.store().EraseExpired(At(1).boot, 1).grown; };
+  for (int group = 0; group < 3; ++group) post(group);
+  EXPECT_EQ(wakes, 0);
+  EXPECT_FALSE(grown());
+  post(3);
+  EXPECT_EQ(wakes, 1);
+  EXPECT_TRUE(grown());
+  EXPECT_FALSE(grown());
+  post(4);
+  EXPECT_EQ(wakes, 1) << "by less than 16 MB";
+  post(5);
+  EXPECT_EQ(wakes, 2);
+  EXPECT_TRUE(grown());
+  // What has become small may become large again.
+  driver.store().Wipe(At(2));
+  EXPECT_FALSE(grown());
+  wakes = 0;
+  for (int group = 0; group < 4; ++group) post(group);
+  EXPECT_EQ(wakes, 1);
+}
+
 TEST(ExpiryTest, WithoutTtlNothingIsFiled) {
   StoreDriver driver;
   ASSERT_TRUE(driver.Post(kJobA, "a 1\n", 0));

@@ -98,6 +98,27 @@ TEST(ReaperTest, ThreadWakesUpForAPushAndErasesIt) {
   EXPECT_EQ(driver.store().Stats().groups, 0u);
 }
 
+TEST(ReaperTest, TendsAStoreThatHasGrownPieceByPiece) {
+  StoreDriver driver({}, 0s);
+  ManualClock clock;
+  Counter counter;
+  std::promise<void> done;
+  int pieces = 0;
+  Reaper reaper(driver.store(), clock, counter, [&] {
+    if (++pieces < 5) return true;
+    done.set_value();
+    return false;
+  });
+  reaper.Start();
+  PushGroups(driver, 1, 0);
+  const std::string body = "a{b=\"" + std::string(40u << 20, 'x') + "\"} 1\n";
+  ASSERT_TRUE(driver.Post({{"job", "large"}}, body, 0));
+  EXPECT_EQ(done.get_future().wait_for(30s), std::future_status::ready);
+  PushGroups(driver, 1, 0);
+  reaper.Stop();
+  EXPECT_EQ(pieces, 5);
+}
+
 TEST(ReaperTest, StopsWhileItSleeps) {
   StoreDriver driver({}, 3600s);
   ManualClock clock;
