@@ -14,6 +14,10 @@ constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::chrono::milliseconds kLingerTimeoutDraining{500};
 // While the budget for bodies is used up, a request gets no more than this with its head.
 constexpr std::size_t kFrugalReadBytes = 4 * 1024;
+// A body of which as much has come is read where it stays. Below that a read into the thread's
+// buffer is cheaper than memory that may never be filled.
+constexpr std::size_t kReadInPlaceBytesMin = IoThread::kInputBytes / 2;
+constexpr std::size_t kReadInPlaceBytesMax = 256 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 bool HasBody(const RequestTraits& traits) {
@@ -197,17 +201,40 @@ void Connection::OnReadable() {
 
 void Connection::ReadSome() {
   std::size_t room = IoThread::kInputBytes;
+  char* place = thread_.input();
   if (stage_ == Stage::kBody) {
-    if (!TakeGrant(room)) return;
+    place = PlaceForInput(room);
+    if (place == nullptr) return;
   } else if (thread_.engine().budget.Exhausted()) {
     room = kFrugalReadBytes;
   }
-  const ssize_t size = recv(descriptor_.native_handle(), thread_.input(), room, MSG_DONTWAIT);
-  if (size > 0) return Consume({thread_.input(), static_cast<std::size_t>(size)});
+  const ssize_t size = recv(descriptor_.native_handle(), place, room, MSG_DONTWAIT);
+  if (size > 0) {
+    const auto received = static_cast<std::size_t>(size);
+    if (place == thread_.input()) return Consume({place, received});
+    incoming_->body.Extend(received);
+    incoming_->remaining -= received;
+    return Consume({});
+  }
   if (size == 0 || (errno != EAGAIN && errno != EINTR)) return Close();
   if (incoming_ != nullptr) SettleCharge();
   if (thread_.draining()) return Settle(false);
   WaitReadable();  // without touching the deadline: nothing happened
+}
+
+// Where as much as `room` of a body is to be read to; null if it has to wait.
+char* Connection::PlaceForInput(std::size_t& room) {
+  Incoming& incoming = *incoming_;
+  const bool in_place =
+      incoming.traits.content_length && incoming.body.size() >= kReadInPlaceBytesMin;
+  // No more than was sent so far: what a client costs is bounded by what it has sent.
+  if (in_place) room = std::clamp(incoming.body.size(), room, kReadInPlaceBytesMax);
+  if (!TakeGrant(room)) return nullptr;
+  char* const place =
+      in_place ? incoming.body.Room(room, *incoming.traits.content_length) : nullptr;
+  if (place != nullptr) return place;
+  room = std::min(room, IoThread::kInputBytes);
+  return thread_.input();  // without memory StepBody() says so
 }
 
 // Reserves memory for what is about to be read; without it, waits in line and reads nothing.

@@ -102,6 +102,7 @@ class Connection final : public Recipient {
 
   // Input.
   void ReadSome();
+  char* PlaceForInput(std::size_t& room);
   bool TakeGrant(std::size_t& size);
   bool TryTake(std::size_t size);
   void SettleCharge();

@@ -31,19 +31,29 @@ class ByteBuffer {
   // `size_max`: the size it will not exceed, if known. False when there is no memory.
   [[nodiscard]] bool Append(std::string_view bytes, std::uint64_t size_max = UINT64_MAX) {
     if (bytes.empty()) return true;
-    const std::size_t needed = size_ + bytes.size();
+    char* const tail = Room(bytes.size(), size_max);
+    if (tail == nullptr) return false;
+    std::memcpy(tail, bytes.data(), bytes.size());
+    Extend(bytes.size());
+    return true;
+  }
+
+  // Where `bytes` more may be written behind what it holds; null when there is no memory. They
+  // belong to it once Extend() says so.
+  [[nodiscard]] char* Room(std::size_t bytes, std::uint64_t size_max = UINT64_MAX) {
+    const std::size_t needed = size_ + bytes;
     if (needed > capacity_) {
       const std::uint64_t roomy = std::min<std::uint64_t>(capacity_ + capacity_ / 2, size_max);
       const std::size_t capacity = std::max(needed, static_cast<std::size_t>(roomy));
       void* moved = std::realloc(data_, capacity);
-      if (moved == nullptr) return false;
+      if (moved == nullptr) return nullptr;
       data_ = static_cast<char*>(moved);
       capacity_ = capacity;
     }
-    std::memcpy(data_ + size_, bytes.data(), bytes.size());
-    size_ = needed;
-    return true;
+    return data_ + size_;
   }
+  // REQUIRES: no more than the last Room() was asked for.
+  void Extend(std::size_t bytes) { size_ += bytes; }
 
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }

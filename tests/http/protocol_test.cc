@@ -339,6 +339,29 @@ TEST(ProtocolTest, GivesTheSameAnswersByteByByte) {
   EXPECT_THAT(server.handler().bodies(), ElementsAre("hello", "abcde", "", "hello", "abcde", ""));
 }
 
+// The first part of a long body passes through the thread's buffer, the rest is read in place.
+TEST(ProtocolTest, PutsALongBodyTogetherAndGoesOnBehindIt) {
+  TestServer server;
+  server.handler().on_request = [](const Request&) { return Response(); };
+  std::string body;
+  for (int i = 0; body.size() < 700'000; ++i) body += std::to_string(i) + " ";
+  const std::string request =
+      "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+      body + "GET /behind HTTP/1.1\r\nHost: h\r\n\r\n";
+  for (const std::size_t piece : {std::size_t{10'000}, std::size_t{100'001}, request.size()}) {
+    Client client = server.Connect();
+    for (std::size_t at = 0; at < request.size(); at += piece) {
+      ASSERT_TRUE(client.Send(std::string_view(request).substr(at, piece)));
+    }
+    client.ReadResponse();
+    client.ReadResponse();
+    const std::vector<Seen> seen = server.handler().seen();
+    ASSERT_GE(seen.size(), 2u);
+    EXPECT_EQ(seen[seen.size() - 2].body, body);
+    EXPECT_EQ(seen.back().target, "/behind");
+  }
+}
+
 TEST(ProtocolTest, TakesABodyForABodyWhateverTheMethod) {
   TestServer server;
   const std::string answers = server.Exchange(

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -131,6 +132,20 @@ TEST(ByteBufferTest, GrowsWithWhatItHoldsAndNotBeyondTheEnd) {
   }
   EXPECT_EQ(buffer.capacity(), 100'000u);
   EXPECT_EQ(buffer.view(), std::string(100'000, 'x'));
+}
+
+TEST(ByteBufferTest, TakesWhatWasWrittenToItsRoom) {
+  ByteBuffer buffer;
+  ASSERT_TRUE(buffer.Append("abc"));
+  char* const room = buffer.Room(100, 100);
+  ASSERT_NE(room, nullptr);
+  EXPECT_EQ(buffer.view(), "abc");
+  std::fill_n(room, 97, 'x');
+  buffer.Extend(2);
+  EXPECT_EQ(buffer.view(), "abcxx");
+  EXPECT_EQ(buffer.Room(10, 100), room + 2);  // it is there already
+  ASSERT_TRUE(buffer.Append("d"));
+  EXPECT_EQ(buffer.view(), "abcxxd");
 }
 
 }  // namespace
