@@ -138,17 +138,28 @@ inline std::size_t CountLineFeeds(std::string_view text) {
   std::size_t count = 0;
 #if defined(__SSE2__)
   const __m128i line_feed = _mm_set1_epi8('\n');
-  while (end - p >= 16) {
-    constexpr std::ptrdiff_t kVectorsMax = 255;  // until a byte of `sums` is full
-    __m128i sums = _mm_setzero_si128();
-    for (std::ptrdiff_t left = std::min(kVectorsMax, (end - p) / 16); left > 0; --left, p += 16) {
-      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-      sums = _mm_sub_epi8(sums, _mm_cmpeq_epi8(bytes, line_feed));
-    }
+  // -1 in each byte that is one.
+  const auto found_at = [&line_feed](const char* at) {
+    return _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)), line_feed);
+  };
+  const auto take = [&count](__m128i sums) {
     const __m128i halves = _mm_sad_epu8(sums, _mm_setzero_si128());
     count += static_cast<std::size_t>(_mm_cvtsi128_si32(halves)) +
              static_cast<std::size_t>(_mm_extract_epi16(halves, 4));
+  };
+  while (end - p >= 64) {
+    constexpr std::ptrdiff_t kTurnsMax = 63;  // until a byte of `sums` is full
+    __m128i sums = _mm_setzero_si128();
+    for (std::ptrdiff_t left = std::min(kTurnsMax, (end - p) / 64); left > 0; --left, p += 64) {
+      const __m128i first = _mm_add_epi8(found_at(p), found_at(p + 16));
+      const __m128i second = _mm_add_epi8(found_at(p + 32), found_at(p + 48));
+      sums = _mm_sub_epi8(sums, _mm_add_epi8(first, second));
+    }
+    take(sums);
   }
+  __m128i rest = _mm_setzero_si128();
+  for (; end - p >= 16; p += 16) rest = _mm_sub_epi8(rest, found_at(p));
+  take(rest);
 #else
   constexpr std::uint64_t kLowerBits = ~byte_scan_internal::kHighBits;
   for (; end - p >= 8; p += 8) {

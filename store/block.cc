@@ -98,7 +98,7 @@ void Block::Replace(std::uint32_t index, std::string_view text, MetricType type,
   char* const start = data() + slot.offset;
   // Only what changes is written: the block's head stays in the caches of all processors then.
   const std::uint32_t lines = CountLines(text);
-  const std::uint32_t old_lines = CountLines({start, old_size});
+  const std::uint32_t old_lines = old_size == used_ ? line_count_ : CountLines({start, old_size});
   if (lines != old_lines) line_count_ += lines - old_lines;  // modulo 2^32
   if (size != old_size) {
     const std::uint32_t behind = slot.offset + old_size;
