@@ -27,8 +27,11 @@ void CopyEnds(const char* from, std::size_t size, char* out) {
 inline char* Put(std::string_view text, char* out) {
   const std::size_t size = text.size();
   const char* const from = text.data();
-  if (size > 32) {
+  if (size > 256) {
     std::memcpy(out, from, size);
+  } else if (size > 32) {
+    for (std::size_t at = 0; at + 32 < size; at += 32) std::memcpy(out + at, from + at, 32);
+    std::memcpy(out + size - 32, from + size - 32, 32);
   } else if (size >= 16) {
     CopyEnds<16>(from, size, out);
   } else if (size >= 8) {

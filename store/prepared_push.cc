@@ -18,6 +18,8 @@
 namespace pgw {
 namespace {
 
+// More samples are told apart by hashes, which takes longer than a few comparisons.
+constexpr std::uint32_t kComparedMax = 8;
 constexpr std::string_view kInstance = "instance";
 
 // Of a family in a record.
@@ -460,6 +462,20 @@ bool PreparedPush::InAscendingOrder(const Family& family) const {
   return true;
 }
 
+// REQUIRES: the label names are the same in all of them.
+bool PreparedPush::DifferPairwise(const Family& family) const {
+  const auto same_values = [this](std::uint32_t a, std::uint32_t b) {
+    return std::ranges::equal(Pushed(set_->metrics[a]), Pushed(set_->metrics[b]), {}, &Label::value,
+                              &Label::value);
+  };
+  for (std::uint32_t a = family.first_metric; a != kNoIndex; a = set_->metrics[a].next) {
+    for (std::uint32_t b = set_->metrics[a].next; b != kNoIndex; b = set_->metrics[b].next) {
+      if (same_values(a, b)) return false;
+    }
+  }
+  return true;
+}
+
 bool PreparedPush::PlainlyUnique(const PreparedFamily& prepared) {
   if (prepared.meets_grouping) return false;
   // The parser has put together what has the same labels.
@@ -476,6 +492,7 @@ bool PreparedPush::PlainlyUnique(const PreparedFamily& prepared) {
     m = set_->metrics[m].next;
   }
   if (set_->metrics[m].next == kNoIndex) return true;
+  if (family.metric_count <= kComparedMax) return DifferPairwise(family);
 
   unique_.clear();
   for (m = family.first_metric; m != kNoIndex; m = set_->metrics[m].next) {

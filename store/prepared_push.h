@@ -145,6 +145,7 @@ class PreparedPush {
   // The same of plainly rendered ones, without sanitising them; where that does not say it, true if
   // the values' hashes differ.
   bool PlainlyUnique(const PreparedFamily& prepared);
+  bool DifferPairwise(const Family& family) const;
   void CheckUnique(PreparedFamily& prepared);
   void CheckName(PreparedFamily& prepared, std::uint32_t index, const OwnFamilyTable& own);
   void CheckAgainstOwn(PreparedFamily& prepared, const OwnFamily& own);

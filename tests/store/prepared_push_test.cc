@@ -173,5 +173,20 @@ TEST(PreparedPushTest, TellsSamplesApartWhoseValuesRunTogether) {
             std::string::npos);
 }
 
+// A few are compared with each other, many by their hashes.
+TEST(PreparedPushTest, FindsASampleThatComesTwiceAmongFewAndMany) {
+  const auto line = [](int value) { return "m{a=\"" + std::to_string(value) + "\"} 1\n"; };
+  for (const int samples : {2, 3, 8, 9, 40}) {
+    std::string body;
+    for (int i = samples; i > 0; --i) body += line(i);
+    EXPECT_EQ(Prepared({{"job", "j"}}, body, true).find("before"), std::string::npos) << samples;
+    for (const int twice : {1, samples / 2 + 1, samples}) {
+      EXPECT_NE(Prepared({{"job", "j"}}, body + line(twice), true).find("before"),
+                std::string::npos)
+          << samples << " " << twice;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace pgw
