@@ -36,7 +36,7 @@ class HashIndex {
   // REQUIRES: `index` is not kNone, and what it stands for is not in the table.
   void Insert(std::uint64_t hash, std::uint32_t index) {
     assert(index != kNone);
-    if (4 * (size_ + 1) > 3 * (mask_ + 1)) Grow();
+    if (5 * (size_ + 1) > 4 * (mask_ + 1)) Grow();
     Place({TagOf(hash), index});
     ++size_;
   }
@@ -109,7 +109,7 @@ class HashIndex {
   std::array<Slot, kFew> few_{};
   std::vector<Slot> many_;  // instead, once they do not fit
   Slot* slots_ = few_.data();
-  std::size_t mask_ = kFew - 1;  // a power of two of them, at most three quarters used
+  std::size_t mask_ = kFew - 1;  // a power of two of them, at most four fifths used
   unsigned shift_ = ShiftFor(kFew);
   std::size_t size_ = 0;
 };

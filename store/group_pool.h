@@ -39,9 +39,8 @@ class GroupPool {
   }
 
  private:
-  static constexpr std::uint32_t kGroupsPerPage = 16;
-
-  static constexpr std::uint32_t kAllUsed = (1u << kGroupsPerPage) - 1;
+  static constexpr std::uint32_t kGroupsPerPage = 32;
+  static constexpr std::uint32_t kAllUsed = 0xffffffff;
 
   struct Memory {
     alignas(Group) std::byte bytes[kGroupsPerPage * sizeof(Group)];
