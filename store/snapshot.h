@@ -46,6 +46,10 @@ struct TextPiece {
 // All groups at one instant, by family, as a scrape shows them. Immutable, hence thread-safe.
 class Snapshot {
  public:
+  ~Snapshot();
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
   struct FamilyView {
     std::string_view name;  // as pushed
     MetricType type;        // of the most recent push
