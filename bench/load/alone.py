@@ -100,10 +100,10 @@ class _Scraper:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set():
-                found = servers.scrape(self._server, 1)
-                self.spans.append(found.ms)
-                self.bytes = found.bytes
+            with servers.Scraper(self._server) as scraper:
+                while not self._stop.is_set():
+                    span, self.bytes = scraper.scrape()
+                    self.spans.append(span)
         except (OSError, harness.Failure) as error:
             self.error = error
 

@@ -209,18 +209,34 @@ class Scrapes:
     bytes: int
 
 
+class Scraper:
+    """Scrapes over a connection that it keeps, as Prometheus does."""
+
+    def __init__(self, server, encoding: str = "identity"):
+        self._request = (f"GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept: text/plain\r\n"
+                         f"Accept-Encoding: {encoding}\r\n\r\n").encode()
+        self._connection = socket.create_connection(("127.0.0.1", server.port), 60)
+        self._buffer = bytearray(1 << 20)
+
+    def scrape(self) -> tuple[float, int]:
+        """Milliseconds from the first byte sent to the last one received, and the size of the body."""
+        begin = time.perf_counter()
+        self._connection.sendall(self._request)
+        size = _read_answer(self._connection, self._buffer)
+        return (time.perf_counter() - begin) * 1000, size
+
+    def __enter__(self) -> "Scraper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+
 def scrape(server, times: int, encoding: str = "identity") -> Scrapes:
-    request = f"GET /metrics HTTP/1.1\r\nHost: bench\r\nAccept: text/plain\r\nAccept-Encoding: {encoding}\r\n\r\n"
-    spans, size = [], 0
     before = cpu_seconds(server.pid)
-    with socket.create_connection(("127.0.0.1", server.port), 60) as connection:
-        buffer = bytearray(1 << 20)
-        for _ in range(times):
-            begin = time.perf_counter()
-            connection.sendall(request.encode())
-            size = _read_answer(connection, buffer)
-            spans.append((time.perf_counter() - begin) * 1000)
-    return Scrapes(statistics.median(spans), (cpu_seconds(server.pid) - before) * 1000 / times, size)
+    with Scraper(server, encoding) as scraper:
+        found = [scraper.scrape() for _ in range(times)]
+    return Scrapes(statistics.median(ms for ms, _ in found), (cpu_seconds(server.pid) - before) * 1000 / times, found[-1][1])
 
 
 def _read_answer(connection: socket.socket, buffer: bytearray) -> int:
