@@ -16,23 +16,25 @@ Result<Lsn> Storage::Append(std::span<const std::string_view> records) {
   const MutexLock lock(mutex_);
   Result<Lsn> first = journal_->Append(records);
   if (journal_->failure()) NoteFailed(*journal_->failure());
+  facts_.journal_bytes.store(journal_->size(), std::memory_order_relaxed);
+  facts_.lsn = journal_->next_lsn() - 1;
   return first;
 }
 
-Lsn Storage::lsn() const {
-  const MutexLock lock(mutex_);
-  return journal_->next_lsn() - 1;
-}
-
-Lsn Storage::durable_lsn() const {
-  const MutexLock lock(mutex_);
-  return durable_lsn_;
+// Whatever has happened beside an append.
+void Storage::NoteFacts() {
+  facts_.lsn = journal_->next_lsn() - 1;
+  facts_.durable_lsn = durable_lsn_;
+  facts_.failed = journal_->failure().has_value();
+  facts_.snapshot_bytes = snapshot_bytes_;
+  facts_.journal_bytes = journal_->size();
+  facts_.old_journal_bytes = old_journal_ ? old_journal_->size() : 0;
 }
 
 StorageSizes Storage::sizes() const {
-  const MutexLock lock(mutex_);
-  const std::uint64_t old = old_journal_ ? old_journal_->size() : 0;
-  return {snapshot_bytes_, old + journal_->size(), old == 0 ? 0 : journal_->size()};
+  const std::uint64_t old = facts_.old_journal_bytes;
+  const std::uint64_t now = facts_.journal_bytes;
+  return {facts_.snapshot_bytes, old + now, old == 0 ? 0 : now};
 }
 
 std::uint64_t Storage::free_bytes() const {
@@ -88,11 +90,6 @@ Status Storage::CheckAlone() {
   return IsInPlace(*journal) ? Status() : held;
 }
 
-bool Storage::needs_snapshot() const {
-  const MutexLock lock(mutex_);
-  return journal_->failure().has_value();
-}
-
 Result<Lsn> Storage::Sync(Lsn lsn) {
   const MutexLock one_at_a_time(sync_mutex_);
   {
@@ -127,6 +124,7 @@ Result<Lsn> Storage::SyncAll() {
   if (!synced) return synced.error();
   const MutexLock lock(mutex_);
   durable_lsn_ = std::max(durable_lsn_, synced->next_lsn - 1);
+  NoteFacts();
   return durable_lsn_;
 }
 
@@ -151,6 +149,7 @@ Result<Journal::Mark> Storage::SyncJournal(Journal& journal) {
 
 void Storage::NoteFailed(const Error& error) {
   journal_->NoteFailed(error);
+  NoteFacts();
   const Lsn last = journal_->next_lsn() - 1;
   if (last <= durable_lsn_) return;
   const std::pair<Lsn, Lsn> range(durable_lsn_ + 1, last);
@@ -185,10 +184,14 @@ Status Storage::InstallFreshJournal(Lsn lsn) {
   if (Status status = files_.SyncFolder(names_.folder); !status) return status;
   rotation_ = Rotation::kNone;
   next_journal_.reset();
+  // Closed without the lock: with its last descriptor a file that has no name any more is freed.
+  std::shared_ptr<Journal> retired = std::move(*fresh);
+  std::shared_ptr<Journal> retired_old;
   const MutexLock lock(mutex_);
-  journal_ = std::move(*fresh);
-  old_journal_.reset();
+  journal_.swap(retired);
+  old_journal_.swap(retired_old);
   durable_lsn_ = lsn;
+  NoteFacts();
   return {};
 }
 
@@ -246,6 +249,7 @@ Status Storage::SwitchJournals() {
   old_journal_ = std::move(journal_);
   journal_ = std::move(next_journal_);
   rotation_ = Rotation::kNone;
+  NoteFacts();
   return {};
 }
 
@@ -278,6 +282,7 @@ Status Storage::CommitSnapshot(SnapshotWriter& writer) {
   {
     const MutexLock lock(mutex_);
     snapshot_bytes_ = writer.bytes();
+    NoteFacts();
     heals = journal_->failure() && covered + 1 == journal_->next_lsn();
   }
   return heals ? InstallFreshJournal(covered) : DropOld(covered);
@@ -291,9 +296,11 @@ Status Storage::DropOld(Lsn covered) {
   if (Status status = files_.Remove(names_.journal_old); !status) return status;
   // Only a lasting removal takes the question away whether all of it was on the disk.
   if (Status status = files_.SyncFolder(names_.folder); !status) return status;
+  std::shared_ptr<Journal> retired;  // closed without the lock, as above
   const MutexLock lock(mutex_);
-  old_journal_.reset();
+  old_journal_.swap(retired);
   journal_->set_predecessor_durable(true);
+  NoteFacts();
   return {};
 }
 

@@ -14,6 +14,7 @@
 //   writer->WriteBlock(…); …; storage->CommitSnapshot(*writer);    // beside appends
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -73,8 +74,9 @@ class Storage {
   // wait together share a sync, and appends go on meanwhile. After an error needs_snapshot().
   Result<Lsn> Sync(Lsn lsn);
 
-  Lsn lsn() const;          // of the last record
-  Lsn durable_lsn() const;  // of the last record that is on the disk
+  // None of these waits, whatever an append waits for, except for free_bytes().
+  Lsn lsn() const { return facts_.lsn; }                  // of the last record
+  Lsn durable_lsn() const { return facts_.durable_lsn; }  // of the last record on the disk
   StorageSizes sizes() const;
   // How much more the disk takes; all there can be, if it does not tell.
   std::uint64_t free_bytes() const;
@@ -85,7 +87,7 @@ class Storage {
   // A sync failed: nobody knows what of the journal is on the disk, and nothing can be appended
   // until a snapshot of everything, lsn() included, is committed. Records of which Sync has not
   // returned success may be left out of it.
-  bool needs_snapshot() const;
+  bool needs_snapshot() const { return facts_.failed; }
 
   // Begins a new journal, so that the one before can go once a snapshot covers it. Waits for the
   // disk; appends do not. Does nothing if that is not possible or not needed yet. After an error
@@ -124,6 +126,7 @@ class Storage {
   Result<Lsn> SyncAll() PGW_REQUIRES(sync_mutex_);
   Result<Journal::Mark> SyncJournal(Journal& journal) PGW_REQUIRES(sync_mutex_);
   void NoteFailed(const Error& error) PGW_REQUIRES(mutex_);
+  void NoteFacts() PGW_REQUIRES(mutex_);
   Result<std::shared_ptr<Journal>> CreateNext(Lsn base, Lsn next);
   Status InstallFreshJournal(Lsn lsn);
   Status Rotate();
@@ -156,6 +159,16 @@ class Storage {
   // later snapshot has put them aside.
   std::vector<std::pair<Lsn, Lsn>> void_ PGW_GUARDED_BY(mutex_);
   std::uint64_t snapshot_bytes_ PGW_GUARDED_BY(mutex_) = 0;
+
+  // What of the above is asked for; an append has mutex_ while it waits for the disk.
+  struct {
+    std::atomic<Lsn> lsn = 0;
+    std::atomic<Lsn> durable_lsn = 0;
+    std::atomic<bool> failed = false;
+    std::atomic<std::uint64_t> snapshot_bytes = 0;
+    std::atomic<std::uint64_t> journal_bytes = 0;
+    std::atomic<std::uint64_t> old_journal_bytes = 0;
+  } facts_;
 
   // Of the compacting thread.
   Rotation rotation_ = Rotation::kNone;

@@ -139,6 +139,7 @@ Status Storage::RepairNames() {
   journal_ = std::move(*journal);
   old_journal_ = std::move(old_journal);
   durable_lsn_ = lsn;
+  NoteFacts();
   return {};
 }
 
