@@ -21,11 +21,16 @@ namespace pgw {
 class PGW_THREAD_ANNOTATION(capability("mutex")) Mutex {
  public:
   void Lock() PGW_THREAD_ANNOTATION(acquire_capability()) {
+    if (!LockSoon()) mutex_.lock();
+  }
+  bool TryLock() PGW_THREAD_ANNOTATION(try_acquire_capability(true)) { return mutex_.try_lock(); }
+  // Without going to sleep: looks for as long as Lock() does before that.
+  bool LockSoon() PGW_THREAD_ANNOTATION(try_acquire_capability(true)) {
     for (int look = 0; look < kLooks; ++look) {
-      if (mutex_.try_lock()) return;
+      if (TryLock()) return true;
       Relax();
     }
-    mutex_.lock();
+    return false;
   }
   void Unlock() PGW_THREAD_ANNOTATION(release_capability()) { mutex_.unlock(); }
 

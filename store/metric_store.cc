@@ -235,11 +235,14 @@ Status MetricStore::Push(const PushCommand& command) {
 }
 bool MetricStore::Repeat(const RepeatedPush& push) { return impl_->Repeat(push); }
 bool MetricStore::TakesRepeats() const { return impl_->TakesRepeats(); }
-Result<RecordedPush> MetricStore::Record(const PushCommand& command) {
-  return impl_->Record(command);
+Status MetricStore::Record(const PushCommand& command, RecordedPush& recorded) {
+  return impl_->Record(command, recorded);
 }
 Status MetricStore::Apply(const CommandRecord& record, BootTime deadline) {
   return impl_->Apply(record, deadline);
+}
+Status MetricStore::ApplyAndUnpin(const RecordedPush& recorded, BootTime time, BootTime deadline) {
+  return impl_->ApplyAndUnpin(recorded, time, deadline);
 }
 void MetricStore::Delete(const GroupKey& group, Instant now) { impl_->Delete(group, now); }
 void MetricStore::Wipe(Instant now) { impl_->Wipe(now); }

@@ -27,7 +27,9 @@
 #include "store/dump.h"
 #include "store/fingerprint.h"
 #include "store/group_key.h"
+#include "store/grouping_labels.h"
 #include "store/own_families.h"
+#include "store/prepared_push.h"
 #include "store/session.h"
 #include "store/snapshot.h"
 
@@ -61,11 +63,21 @@ struct RepeatedPush {
   BootTime deadline = kNever;
 };
 
-// A push as a record for a log.
+// A push as a record for a log, and what was made ready to write it. Reused from push to push: it
+// keeps its memory.
 struct RecordedPush {
   std::string record;
   // Set if the push is refused whatever is stored: the answer. The record only stamps the failure.
   std::optional<Error> refusal;
+  // For Apply, as long as the command's group and families are there.
+  const GroupKey* group = nullptr;
+  std::optional<GroupingLabels> labels;
+  PreparedPush prepared;
+  PushMode mode = PushMode::kMerge;
+  WallTime received{};
+
+  // Gives back memory beyond what usual pushes need, and forgets what it had views of.
+  void Trim();
 };
 
 // When a group was pushed to, and what the entries of its two bookkeeping families say of that.
@@ -124,7 +136,7 @@ class MetricStore {
   // The same in two steps, for a log that puts commands in order before they are applied: makes
   // the push ready and writes it down...
   // kTooLarge: as for Push.
-  Result<RecordedPush> Record(const PushCommand& command);
+  Status Record(const PushCommand& command, RecordedPush& recorded);
   // ... and applies a record at the record's time, which must not be earlier than that of the one
   // before. `deadline` is when what is pushed ceases to exist. The result is Push's; there
   // is no error for other commands, nor for a push whose refusal is known already. A session's
@@ -134,6 +146,9 @@ class MetricStore {
   // in between, as long as that is given no later time than that of the next record. REQUIRES:
   // ReadCommandRecord gave `record`. kInternal: its families are no record.
   Status Apply(const CommandRecord& record, BootTime deadline);
+  // The same for a push that Record() has just made ready, as if its record had been read back with
+  // this time in it; and UnpinTime() in the same step.
+  Status ApplyAndUnpin(const RecordedPush& recorded, BootTime time, BootTime deadline);
   // For who puts commands in order: none may take effect before the returned instant, the latest
   // the store was told by commands and readers. Until UnpinTime, EraseExpired goes no further than
   // that, so that commands at that instant and later find what they would have found then.

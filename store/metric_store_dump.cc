@@ -160,10 +160,14 @@ void MetricStore::Impl::UnpinTime() {
   bool put_off = false;
   {
     const MutexLock lock(mutex_);
-    pinned_.reset();
-    put_off = std::exchange(expiry_put_off_, false);
+    put_off = UnpinLocked();
   }
   if (put_off && waker_) waker_();
+}
+
+bool MetricStore::Impl::UnpinLocked() {
+  pinned_.reset();
+  return std::exchange(expiry_put_off_, false);
 }
 
 void MetricStore::Impl::BeginSession(const Session& fresh) {

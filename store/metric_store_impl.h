@@ -42,8 +42,9 @@ class MetricStore::Impl {
   bool Repeat(const RepeatedPush& push);
   bool TakesRepeats() const { return check_; }
   void Expect(const GroupKey& group);
-  Result<RecordedPush> Record(const PushCommand& command);
+  Status Record(const PushCommand& command, RecordedPush& recorded);
   Status Apply(const CommandRecord& record, BootTime deadline);
+  Status ApplyAndUnpin(const RecordedPush& recorded, BootTime time, BootTime deadline);
   void Delete(const GroupKey& key, Instant now) {
     Delete(key.bytes(), ToDeadline(now.boot), TimeRule::kNotBeforeLatest);
   }
@@ -83,6 +84,7 @@ class MetricStore::Impl {
     Stamping stamping = Stamping::kStamps;
     std::optional<Fingerprint> fingerprint = {};
     bool* repeats = nullptr;  // set: enters only if it repeats the last push, and this says whether
+    bool unpins = false;      // UnpinTime() once it has entered
   };
   enum class TimeRule : unsigned char { kNotBeforeLatest, kAsItSays };
   // What the store thinks of it.
@@ -107,6 +109,8 @@ class MetricStore::Impl {
   bool DeleteLocked(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
   void Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
   Status Enter(Entering push, TimeRule rule) PGW_EXCLUDES(mutex_);
+  // Whether somebody has to be told that there may be something to erase.
+  bool UnpinLocked() PGW_REQUIRES(mutex_);
   Deadline Advance(Deadline time) PGW_REQUIRES(mutex_) {
     now_ = std::max(now_, time);
     return now_;

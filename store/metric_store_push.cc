@@ -56,6 +56,7 @@ Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
       *push.repeats = RepeatLocked(push);
     }
     earlier = state_->calendar().Next() < next || MuchHasChanged();
+    if (push.unpins && UnpinLocked()) earlier = true;
   }
   if (earlier && waker_) waker_();
   return status;
@@ -110,16 +111,24 @@ void MetricStore::Impl::File(Group& group, Deadline deadline) {
     state_->calendar().File(group, deadline);  // if that is nearer
 }
 
-Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
-  thread_local PreparedPush prepared;
+void RecordedPush::Trim() {
+  constexpr std::size_t kUsual = 1u << 20;
+  if (record.capacity() > kUsual) std::string().swap(record);
+  prepared.Trim();
+  group = nullptr;
+}
+
+Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recorded) {
   const HashedView key(command.group->hash(), command.group->bytes());
   Anticipate(key.hash, command.families->families.size());
-  const GroupingLabels labels(key.text);
-  if (Status status = prepared.Prepare(labels, *command.families, own_); !status) {
-    prepared.Trim();
-    return status.error();
-  }
-  RecordedPush recorded;
+  recorded.record.clear();
+  recorded.refusal.reset();
+  recorded.group = command.group;
+  recorded.mode = command.mode;
+  recorded.received = command.received.wall;
+  const GroupingLabels& labels = recorded.labels.emplace(key.text);
+  PreparedPush& prepared = recorded.prepared;
+  if (Status status = prepared.Prepare(labels, *command.families, own_); !status) return status;
   if (prepared.refused()) {
     recorded.refusal = TimestampError();
   } else if (check_ && !prepared.errors().empty()) {
@@ -137,11 +146,21 @@ Result<RecordedPush> MetricStore::Impl::Record(const PushCommand& command) {
   }
   if (recorded.refusal) {
     AppendRefusedPushRecord(command.received, key.text, check_, recorded.record);
+    prepared.Refuse();
   } else {
     AppendPushRecord(command.received, key.text, command.mode, check_, prepared, recorded.record);
   }
-  prepared.Trim();
-  return recorded;
+  return {};
+}
+
+Status MetricStore::Impl::ApplyAndUnpin(const RecordedPush& recorded, BootTime time,
+                                        BootTime deadline) {
+  const HashedView key(recorded.group->hash(), recorded.group->bytes());
+  Entering push{key,    *recorded.labels,  recorded.prepared, recorded.mode,
+                check_, recorded.received, ToDeadline(time),  ToDeadline(deadline)};
+  push.unpins = true;
+  const Status status = Enter(push, TimeRule::kAsItSays);
+  return recorded.refusal ? Status() : status;
 }
 
 Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) {

@@ -18,7 +18,8 @@ using std::chrono::seconds;
 constexpr seconds kProbePause{1};
 constexpr seconds kSyncPause{1};
 constexpr seconds kRetryPauseMax{10};
-constexpr seconds kPlacePause{1};  // between two looks whether the journal is still there
+// Between two looks whether the journal is still there, and what room the disk has.
+constexpr seconds kPlacePause{1};
 constexpr seconds kLogPause{60};
 constexpr int kKeeperNiceness = 10;
 // A write into the cache that takes this long has waited for the disk, and not just for a
@@ -26,8 +27,10 @@ constexpr int kKeeperNiceness = 10;
 // still with it.
 constexpr std::chrono::milliseconds kSlowWrite{20};
 constexpr seconds kSlowPause{1};
-// How often somebody who has written looks for what came meanwhile, before the committer gets it.
+// How often somebody who has written looks for what came meanwhile, and how much of it he writes,
+// before the committer gets it: he has a request of his own to answer.
 constexpr int kRoundsMax = 8;
+constexpr std::size_t kOthersBytesMax = 1 << 20;
 // What a disk that is nearly full still has to have room for.
 constexpr std::uint64_t kTinyJournalBytes = 256 * 1024;
 // After how much written it is looked whether the journal is large.
@@ -60,7 +63,7 @@ DurableLog::DurableLog(std::unique_ptr<DurableStore> durable, MetricStore& store
       log_(log),
       observer_(observer),
       options_(options),
-      large_(IsLarge()),
+      large_(IsLarge(durable_->free_bytes())),
       snapshot_time_(SteadyClock::now()),
       snapshot_groups_(store.Stats().groups) {
   const persistence::Findings& found = durable_->recovered();
@@ -74,6 +77,7 @@ DurableLog::~DurableLog() {
   {
     const MutexLock lock(mutex_);
     stopping_ = keeper_stopping_ = true;
+    NoteAttention();
   }
   work_.notify_all();
   chore_.notify_all();
@@ -98,28 +102,29 @@ Status DurableLog::Stop() {
   {
     const MutexLock lock(mutex_);
     stopping_ = true;
+    NoteAttention();
   }
   work_.notify_all();
   if (committer_.joinable()) committer_.join();
-  const std::lock_guard turn(turn_);
+  const MutexLock turn(turn_);
   return durable_->Close(clock_.Now());
 }
 
 // ---- Commands.
 
 Outcome DurableLog::Push(const PushCommand& command) {
-  Result<RecordedPush> recorded = store_.Record(command);
-  if (!recorded) return {recorded.error(), nullptr};
-  if (recorded->record.size() > options_.record_bytes_max) {
-    return {Error{Code::kTooLarge, "the push is too large to be stored: " +
-                                       std::to_string(recorded->record.size()) + " bytes"},
-            nullptr};
+  thread_local RecordedPush push;
+  Outcome outcome;
+  if (Status status = store_.Record(command, push); !status) {
+    outcome.status = std::move(status);
+  } else if (push.record.size() > options_.record_bytes_max) {
+    outcome.status = Error{Code::kTooLarge, "the push is too large to be stored: " +
+                                                std::to_string(push.record.size()) + " bytes"};
+  } else {
+    outcome = TakePush(push, command.received.boot);
   }
-  Command pending;
-  pending.record = std::move(recorded->record);
-  pending.received = command.received.boot;
-  pending.refusal = std::move(recorded->refusal);
-  return Take(std::move(pending));
+  push.Trim();
+  return outcome;
 }
 
 Outcome DurableLog::Delete(const GroupKey& group, Instant received) {
@@ -147,57 +152,44 @@ DurabilityFacts DurableLog::Facts() const {
   facts.journal_bytes = sizes.journal_bytes;
   facts.snapshot_bytes = sizes.snapshot_bytes;
   facts.recovered_records = durable_->recovered().replayed;
+  const Instant now = clock_.Now();
+  const BootTime success = last_success_.load();
+  if (success != BootTime::min()) facts.last_success = now.wall - (now.boot - success);
   const MutexLock lock(mutex_);
   facts.failing = failure_.has_value();
-  if (last_success_) facts.last_success = clock_.Now().wall - (SteadyClock::now() - *last_success_);
   return facts;
 }
 
-// Who finds the turn taken leaves the command to whoever has it, and goes on to other requests.
+// Who does not get the turn leaves the command to whoever has it, and goes on to other requests.
 Outcome DurableLog::Take(Command command) {
-  if (options_.sync != SyncMode::kAlways) {
-    std::unique_lock turn(turn_, std::try_to_lock);
-    if (turn.owns_lock() && MayWrite()) {
-      const Status status = Write({&command, 1});
-      WriteForOthers(turn);
-      return {status ? std::move(command.result) : Status(Refusal(status.error())), nullptr};
-    }
+  Turn turn;
+  if (!TakeTurn(turn)) return Later(std::move(command));
+  const std::span<Command> commands(&command, 1);
+  const Status status =
+      Write(command.record.size(), [&] { return durable_->Commit(commands, false); });
+  WriteForOthers(turn);
+  return {status ? std::move(command.result) : Status(Refusal(status.error())), nullptr};
+}
+
+// As Take; the record need not be read back.
+Outcome DurableLog::TakePush(RecordedPush& push, BootTime received) {
+  Turn turn;
+  if (!TakeTurn(turn)) {
+    Command pending;
+    pending.record = std::move(push.record);
+    pending.received = received;
+    pending.refusal = std::move(push.refusal);
+    return Later(std::move(pending));
   }
+  Status result;
+  const Status status =
+      Write(push.record.size(), [&] { return durable_->Commit(push, received, false, result); });
+  WriteForOthers(turn);
+  return {status ? std::move(result) : Status(Refusal(status.error())), nullptr};
+}
+
+Outcome DurableLog::Later(Command command) {
   return {Status(), std::make_unique<Pending>(*this, std::move(command))};
-}
-
-// Whether somebody else than the committer may; who does must call WriteForOthers().
-bool DurableLog::MayWrite() {
-  const MutexLock lock(mutex_);
-  writer_looks_ = !stopping_ && !LeavesToCommitter();
-  return writer_looks_;
-}
-
-bool DurableLog::LeavesToCommitter() const {
-  return failure_ || capture_wanted_ ||
-         (slow_until_ != SteadyClock::time_point() && SteadyClock::now() < slow_until_);
-}
-
-// What came while somebody had the turn, who then gives it back.
-void DurableLog::WriteForOthers(std::unique_lock<std::mutex>& turn) {
-  std::vector<Waiting> batch;
-  std::vector<Answer> answers;
-  for (int round = 0;; ++round) {
-    {
-      const MutexLock lock(mutex_);
-      if (queue_.empty() || round == kRoundsMax || LeavesToCommitter()) {
-        writer_looks_ = false;
-        if (committer_waits_ && (!queue_.empty() || capture_wanted_)) work_.notify_one();
-        break;
-      }
-      batch.clear();
-      batch.swap(queue_);
-      queue_bytes_ = 0;
-    }
-    WriteBatch(batch, answers);
-  }
-  turn.unlock();
-  for (Answer& answer : answers) answer.sink->Take(std::move(answer.result));
 }
 
 void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
@@ -206,10 +198,11 @@ void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
   }
   if (options_.sync == SyncMode::kAlways) return;
   // Whoever had the turn may have given it back meanwhile.
-  std::unique_lock turn(turn_, std::try_to_lock);
-  if (turn.owns_lock() && MayWrite()) return WriteForOthers(turn);
+  Turn turn;
+  if (TakeTurn(turn)) return WriteForOthers(turn);
+  if (writer_looks_) return;
   const MutexLock lock(mutex_);
-  if (committer_waits_ && !writer_looks_ && !queue_.empty()) work_.notify_one();
+  WakeCommitter();
 }
 
 // Takes the sink unless it refuses.
@@ -222,8 +215,197 @@ Status DurableLog::Enqueue(Command command, std::unique_ptr<CommandSink>& sink) 
   }
   queue_bytes_ += bytes;
   queue_.push_back({std::move(command), std::move(sink)});
-  if (committer_waits_ && options_.sync == SyncMode::kAlways) work_.notify_one();
+  NoteAttention();
+  if (options_.sync == SyncMode::kAlways) WakeCommitter();
   return {};
+}
+
+// ---- The turn.
+
+bool DurableLog::TakeTurn(Turn& turn) {
+  if (options_.sync == SyncMode::kAlways) return false;
+  // A turn is shorter than what it costs to leave a command to somebody else. But where something
+  // waits already, whoever has the turn is held up.
+  if (!(attention_ ? turn_.TryLock() : turn_.LockSoon())) return false;
+  turn = Turn(turn_, std::adopt_lock);
+  if (MayWrite()) return true;
+  turn.unlock();
+  return false;
+}
+
+bool DurableLog::MayWrite() {
+  if (DiskIsSlow()) return false;
+  writer_looks_ = true;
+  if (!attention_) return true;
+  const MutexLock lock(mutex_);
+  writer_looks_ = !stopping_ && !LeavesToCommitter();
+  return writer_looks_;
+}
+
+bool DurableLog::DiskIsSlow() const {
+  return slow_until_ != BootTime::min() && clock_.BootNow() < slow_until_;
+}
+
+bool DurableLog::LeavesToCommitter() const { return failure_ || capture_wanted_ || DiskIsSlow(); }
+
+// What came while somebody had the turn, who then gives it back.
+void DurableLog::WriteForOthers(Turn& turn) {
+  std::vector<Answer> answers;
+  if (!attention_) {
+    writer_looks_ = false;
+    if (attention_) {  // since then
+      const MutexLock lock(mutex_);
+      WakeCommitter();
+    }
+  } else {
+    std::vector<Waiting> batch;
+    std::size_t written = 0;
+    for (int round = 0; TakeForOthers(round, written, batch); ++round) {
+      for (const Waiting& waiting : batch) written += waiting.command.record.size();
+      WriteBatch(batch, answers);
+    }
+  }
+  turn.unlock();
+  Give(answers);
+}
+
+// False: what waits is left to the committer.
+bool DurableLog::TakeForOthers(int round, std::size_t written, std::vector<Waiting>& batch) {
+  const MutexLock lock(mutex_);
+  if (queue_.empty() || round == kRoundsMax || written + queue_bytes_ > kOthersBytesMax ||
+      LeavesToCommitter()) {
+    writer_looks_ = false;
+    WakeCommitter();
+    return false;
+  }
+  TakeQueue(batch);
+  return true;
+}
+
+void DurableLog::TakeQueue(std::vector<Waiting>& batch) {
+  batch.clear();
+  batch.swap(queue_);
+  queue_bytes_ = 0;
+  NoteAttention();
+}
+
+void DurableLog::WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& answers) {
+  std::vector<Command> commands;
+  commands.reserve(batch.size());
+  std::size_t bytes = 0;
+  for (Waiting& waiting : batch) {
+    bytes += waiting.command.record.size();
+    commands.push_back(std::move(waiting.command));
+  }
+  const bool sync = options_.sync == SyncMode::kAlways;
+  const Status status = Write(bytes, [&] { return durable_->Commit(commands, sync); });
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    answers.push_back({std::move(batch[i].sink),
+                       status.ok() ? std::move(commands[i].result) : Refusal(status.error())});
+  }
+}
+
+void DurableLog::Give(std::vector<Answer>& answers) {
+  for (Answer& answer : answers) answer.sink->Take(std::move(answer.result));
+  answers.clear();
+}
+
+template <typename Commit>
+Status DurableLog::Write(std::size_t bytes, const Commit& commit) {
+  const BootTime begin = clock_.BootNow();
+  Status status;
+  if (begin >= place_look_) {
+    place_look_ = begin + kPlacePause;
+    free_bytes_ = durable_->free_bytes();
+    status = durable_->CheckPlace();
+  }
+  if (status) status = commit();
+  const BootTime end = clock_.BootNow();
+  if (options_.sync == SyncMode::kAlways && status.ok()) observer_.OnSync(end - begin);
+  bytes_since_look_ += bytes;
+  free_bytes_ -= std::min<std::uint64_t>(free_bytes_, bytes);
+  NoteResult(status, begin, end);
+  return status;
+}
+
+void DurableLog::NoteResult(const Status& status, BootTime begin, BootTime end) {
+  if (!status) return NoteTrouble(status.error());
+  last_success_ = end;
+  if (end - begin >= kSlowWrite) slow_until_ = end + kSlowPause;
+  if (attention_) NoteRecovery();
+  if (bytes_since_look_ >= kLookBytes) NoteSize();
+  if (!keeper_knows_) WakeKeeper();
+}
+
+void DurableLog::NoteSize() {
+  bytes_since_look_ = 0;
+  const bool large = IsLarge(free_bytes_);
+  const MutexLock lock(mutex_);
+  if (large && !large_) chore_.notify_one();
+  large_ = large;
+}
+
+// Between two batches the store is where the journal is.
+void DurableLog::ServeKeeper() {
+  {
+    const MutexLock lock(mutex_);
+    if (!std::exchange(capture_wanted_, false)) return;
+    NoteAttention();
+  }
+  DurableStore::Capture capture = durable_->BeginSnapshot();
+  const MutexLock lock(mutex_);
+  capture_ = std::move(capture);
+  chore_.notify_one();
+}
+
+// ---- What threads tell each other.
+
+void DurableLog::NoteAttention() {
+  attention_ = !queue_.empty() || capture_wanted_ || failure_ || stopping_;
+}
+
+void DurableLog::WakeCommitter() {
+  if (committer_waits_ && (!queue_.empty() || capture_wanted_)) work_.notify_one();
+}
+
+// Between its last look and its sleep the keeper has mutex_.
+void DurableLog::WakeKeeper() {
+  {
+    const MutexLock lock(mutex_);
+  }
+  chore_.notify_one();
+}
+
+void DurableLog::NoteRecovery() {
+  bool recovered = false;
+  {
+    const MutexLock lock(mutex_);
+    recovered = std::exchange(failure_, std::nullopt) && std::exchange(failure_logged_, false);
+    NoteAttention();
+  }
+  if (recovered) log_.Info("persistence works again");
+}
+
+// Commands are refused until one gets through again; the committer tries.
+void DurableLog::NoteTrouble(const Error& error) {
+  observer_.OnPersistenceError();
+  bool tell = false;
+  {
+    const MutexLock lock(mutex_);
+    failure_ = Refusal(error);
+    NoteAttention();
+    const SteadyClock::time_point now = SteadyClock::now();
+    tell = !failure_logged_ && (!logged_time_ || now - *logged_time_ >= kLogPause);
+    if (tell) {
+      failure_logged_ = true;
+      logged_time_ = now;
+    }
+  }
+  if (tell) {
+    log_.Error("persistence fails, pushes are refused", {{"err", std::string_view(error.message)}});
+  }
+  work_.notify_one();
+  chore_.notify_one();
 }
 
 // ---- The committer.
@@ -233,20 +415,17 @@ void DurableLog::RunCommitter() {
   std::vector<Answer> answers;
   for (;;) {
     const Work work = AwaitWork();
-    std::unique_lock turn(turn_);
+    Turn turn(turn_);
+    ServeKeeper();
     {
       const MutexLock lock(mutex_);
-      ServeKeeper();
-      batch.clear();
-      batch.swap(queue_);
-      queue_bytes_ = 0;
+      TakeQueue(batch);
     }
     if (batch.empty() && work == Work::kEnd) return;
     if (batch.empty() && work == Work::kCommands) continue;  // the keeper was served
     WriteBatch(batch, answers);
     turn.unlock();
-    for (Answer& answer : answers) answer.sink->Take(std::move(answer.result));
-    answers.clear();
+    Give(answers);
   }
 }
 
@@ -265,89 +444,12 @@ DurableLog::Work DurableLog::AwaitWork() {
   return stopping_ ? Work::kEnd : work;
 }
 
-// Between two batches the store is where the journal is.
-void DurableLog::ServeKeeper() {
-  if (!std::exchange(capture_wanted_, false)) return;
-  capture_ = durable_->BeginSnapshot();
-  chore_.notify_one();
-}
-
-void DurableLog::WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& answers) {
-  std::vector<Command> commands;
-  commands.reserve(batch.size());
-  for (Waiting& waiting : batch) commands.push_back(std::move(waiting.command));
-  const Status status = Write(commands);
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    answers.push_back({std::move(batch[i].sink),
-                       status.ok() ? std::move(commands[i].result) : Refusal(status.error())});
-  }
-}
-
-Status DurableLog::Write(std::span<Command> commands) {
-  const bool sync = options_.sync == SyncMode::kAlways;
-  const SteadyClock::time_point begin = SteadyClock::now();
-  Status status;
-  if (begin - place_time_ >= kPlacePause) {
-    place_time_ = begin;
-    status = durable_->CheckPlace();
-  }
-  if (status) status = durable_->Commit(commands, sync);
-  const SteadyClock::time_point end = SteadyClock::now();
-  if (sync && status.ok()) observer_.OnSync(end - begin);
-  for (const Command& command : commands) bytes_since_look_ += command.record.size();
-  NoteResult(status, begin, end);
-  return status;
-}
-
-void DurableLog::NoteResult(const Status& status, SteadyClock::time_point begin,
-                            SteadyClock::time_point end) {
-  if (!status) return NoteTrouble(status.error());
-  std::optional<bool> large;
-  if (bytes_since_look_ >= kLookBytes) {
-    bytes_since_look_ = 0;
-    large = IsLarge();
-  }
-  bool recovered = false;
-  bool wake = false;
-  {
-    const MutexLock lock(mutex_);
-    recovered = std::exchange(failure_, std::nullopt) && std::exchange(failure_logged_, false);
-    wake = !keeper_knows_ || (large.value_or(large_) && !large_);
-    large_ = large.value_or(large_);
-    last_success_ = end;
-    if (end - begin >= kSlowWrite) slow_until_ = end + kSlowPause;
-  }
-  if (recovered) log_.Info("persistence works again");
-  if (wake) chore_.notify_one();
-}
-
-// Commands are refused until one gets through again; the committer tries.
-void DurableLog::NoteTrouble(const Error& error) {
-  observer_.OnPersistenceError();
-  bool tell = false;
-  {
-    const MutexLock lock(mutex_);
-    failure_ = Refusal(error);
-    const SteadyClock::time_point now = SteadyClock::now();
-    tell = !failure_logged_ && (!logged_time_ || now - *logged_time_ >= kLogPause);
-    if (tell) {
-      failure_logged_ = true;
-      logged_time_ = now;
-    }
-  }
-  if (tell) {
-    log_.Error("persistence fails, pushes are refused", {{"err", std::string_view(error.message)}});
-  }
-  work_.notify_one();
-  chore_.notify_one();
-}
-
 // ---- The keeper.
 
-bool DurableLog::IsLarge() const {
+bool DurableLog::IsLarge(std::uint64_t free_bytes) const {
   const persistence::StorageSizes sizes = durable_->sizes();
   if (sizes.journal_bytes > std::max(options_.journal_bytes_min, sizes.snapshot_bytes)) return true;
-  return sizes.journal_bytes > std::max(kTinyJournalBytes, durable_->free_bytes() / 4);
+  return sizes.journal_bytes > std::max(kTinyJournalBytes, free_bytes / 4);
 }
 
 void DurableLog::RunKeeper() {
@@ -382,6 +484,8 @@ DurableLog::Chore DurableLog::NextChore(SteadyClock::time_point now,
     look = std::min(look, time);
     return false;
   };
+  // Who appends after this look finds that the keeper does not know, and wakes it.
+  keeper_knows_ = false;
   const persistence::Lsn lsn = durable_->lsn();
   const bool unsynced = options_.sync == SyncMode::kInterval && lsn > durable_->durable_lsn() &&
                         !durable_->needs_snapshot();
@@ -413,8 +517,7 @@ void DurableLog::SyncNow() {
   sync_time_ = SteadyClock::now();
   if (!status) return NoteTrouble(status.error());
   observer_.OnSync(sync_time_ - begin);
-  const MutexLock lock(mutex_);
-  last_success_ = sync_time_;
+  last_success_ = clock_.BootNow();
 }
 
 void DurableLog::WriteSnapshot() {
@@ -460,19 +563,21 @@ void DurableLog::WriteSnapshot() {
   retry_pause_ = nanoseconds(0);
   must_snapshot_ = false;
   observer_.OnSnapshot();
-  const bool large = IsLarge();
+  last_success_ = clock_.BootNow();
+  const bool large = IsLarge(durable_->free_bytes());
   const MutexLock lock(mutex_);
   large_ = large;
-  last_success_ = now;
 }
 
 // The committer gives it between two batches. None: the end has come.
 std::optional<DurableStore::Capture> DurableLog::AskForCapture() {
   mutex_.Lock();
   capture_wanted_ = true;
+  NoteAttention();
   work_.notify_one();
   while (!capture_ && !keeper_stopping_) chore_.wait(mutex_);
   capture_wanted_ = false;
+  NoteAttention();
   std::optional<DurableStore::Capture> capture = std::exchange(capture_, std::nullopt);
   mutex_.Unlock();
   return capture;

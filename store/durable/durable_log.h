@@ -74,26 +74,46 @@ class DurableLog final : public CommandLog {
   };
   class Pending;
 
+  // Nobody's at first.
+  using Turn = std::unique_lock<Mutex>;
+
   Outcome Take(Command command) PGW_EXCLUDES(mutex_);
+  Outcome TakePush(RecordedPush& push, BootTime received) PGW_EXCLUDES(mutex_);
+  Outcome Later(Command command);
   void Submit(Command command, std::unique_ptr<CommandSink> sink) PGW_EXCLUDES(mutex_);
   Status Enqueue(Command command, std::unique_ptr<CommandSink>& sink) PGW_EXCLUDES(mutex_);
-  bool MayWrite() PGW_EXCLUDES(mutex_);
-  bool LeavesToCommitter() const PGW_REQUIRES(mutex_);
-  void WriteForOthers(std::unique_lock<std::mutex>& turn) PGW_EXCLUDES(mutex_);
+  // Whether somebody else than the committer has the turn now; who does must call WriteForOthers().
+  bool TakeTurn(Turn& turn) PGW_EXCLUDES(mutex_);
+
   // By whoever has the turn.
-  Status Write(std::span<Command> commands) PGW_EXCLUDES(mutex_);
+  bool MayWrite() PGW_EXCLUDES(mutex_);
+  bool DiskIsSlow() const;
+  bool LeavesToCommitter() const PGW_REQUIRES(mutex_);
+  void WriteForOthers(Turn& turn) PGW_EXCLUDES(mutex_);
+  bool TakeForOthers(int round, std::size_t written, std::vector<Waiting>& batch)
+      PGW_EXCLUDES(mutex_);
+  void TakeQueue(std::vector<Waiting>& batch) PGW_REQUIRES(mutex_);
+  // `commit()` brings that much to the journal and applies it.
+  template <typename Commit>
+  Status Write(std::size_t bytes, const Commit& commit) PGW_EXCLUDES(mutex_);
   // Empty: tries whether the disk works. The answers are to be given without the turn.
   void WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& answers) PGW_EXCLUDES(mutex_);
+  static void Give(std::vector<Answer>& answers);
+  void NoteResult(const Status& status, BootTime begin, BootTime end) PGW_EXCLUDES(mutex_);
+  void NoteSize() PGW_EXCLUDES(mutex_);
+  void ServeKeeper() PGW_EXCLUDES(mutex_);
+
+  void NoteAttention() PGW_REQUIRES(mutex_);
+  void WakeCommitter() PGW_REQUIRES(mutex_);
+  void WakeKeeper() PGW_EXCLUDES(mutex_);
+  void NoteRecovery() PGW_EXCLUDES(mutex_);
+  void NoteTrouble(const Error& error) PGW_EXCLUDES(mutex_);
 
   // The committer.
   void RunCommitter();
   // kProbe: try whether the disk works again. kEnd: after what is waiting.
   enum class Work : std::uint8_t { kCommands, kProbe, kEnd };
   Work AwaitWork() PGW_EXCLUDES(mutex_);
-  void ServeKeeper() PGW_REQUIRES(mutex_);
-  void NoteResult(const Status& status, std::chrono::steady_clock::time_point begin,
-                  std::chrono::steady_clock::time_point end) PGW_EXCLUDES(mutex_);
-  void NoteTrouble(const Error& error) PGW_EXCLUDES(mutex_);
 
   // The keeper.
   void RunKeeper();
@@ -101,7 +121,7 @@ class DurableLog final : public CommandLog {
   enum class Chore : std::uint8_t { kNone, kSync, kSnapshot };
   Chore NextChore(std::chrono::steady_clock::time_point now,
                   std::chrono::steady_clock::time_point& look) PGW_REQUIRES(mutex_);
-  bool IsLarge() const;
+  bool IsLarge(std::uint64_t free_bytes) const;
   void SyncNow() PGW_EXCLUDES(mutex_);
   void WriteSnapshot() PGW_EXCLUDES(mutex_);
   std::optional<DurableStore::Capture> AskForCapture() PGW_EXCLUDES(mutex_);
@@ -116,9 +136,22 @@ class DurableLog final : public CommandLog {
 
   // To write is one's turn: between two of them the store is where the journal is. Taken before
   // mutex_.
-  std::mutex turn_;
-  std::uint64_t bytes_since_look_ = 0;  // of whoever has the turn: since IsLarge() was asked
-  std::chrono::steady_clock::time_point place_time_{};  // and when the place was checked
+  Mutex turn_;
+  // Of whoever has the turn.
+  std::uint64_t bytes_since_look_ = 0;  // since the journal's size was looked at
+  std::uint64_t free_bytes_ = 0;        // of the disk, by the last look and what was written since
+  BootTime place_look_ = BootTime::min();  // when to look at the journal's place next
+  BootTime slow_until_ = BootTime::min();
+
+  // Whoever has the turn and finds nothing to attend to writes without mutex_. It is true whenever
+  // something waits in the queue, a capture is wanted, commands are refused or the end has come.
+  // Who leaves first says that he does not look any more, then looks here; who puts something into
+  // the queue first says so here, then looks whether anybody will look. So one of them sees it.
+  std::atomic<bool> attention_ = false;
+  std::atomic<bool> writer_looks_ = false;  // somebody writes, and will look at the queue
+  // The keeper knows that there is something to be done and will look by itself.
+  std::atomic<bool> keeper_knows_ = false;
+  std::atomic<BootTime> last_success_ = BootTime::min();
 
   mutable Mutex mutex_;
   std::condition_variable_any work_;   // for the committer
@@ -126,20 +159,15 @@ class DurableLog final : public CommandLog {
   std::vector<Waiting> queue_ PGW_GUARDED_BY(mutex_);
   std::size_t queue_bytes_ PGW_GUARDED_BY(mutex_) = 0;
   bool committer_waits_ PGW_GUARDED_BY(mutex_) = false;
-  bool writer_looks_ PGW_GUARDED_BY(mutex_) = false;  // somebody writes, and will look at the queue
-  std::chrono::steady_clock::time_point slow_until_ PGW_GUARDED_BY(mutex_){};
   bool stopping_ PGW_GUARDED_BY(mutex_) = false;  // nothing more is taken
   bool keeper_stopping_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<Error> failure_ PGW_GUARDED_BY(mutex_);  // why commands are refused
   // Of a disk that works for some and not for others not every change is logged.
   bool failure_logged_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<std::chrono::steady_clock::time_point> logged_time_ PGW_GUARDED_BY(mutex_);
-  std::optional<std::chrono::steady_clock::time_point> last_success_ PGW_GUARDED_BY(mutex_);
   bool capture_wanted_ PGW_GUARDED_BY(mutex_) = false;
   std::optional<DurableStore::Capture> capture_ PGW_GUARDED_BY(mutex_);
   bool large_ PGW_GUARDED_BY(mutex_) = false;  // the journal is, beside the snapshot
-  // The keeper knows that there is something to be done and will look by itself.
-  bool keeper_knows_ PGW_GUARDED_BY(mutex_) = false;
 
   // Of the keeper.
   std::chrono::steady_clock::time_point snapshot_time_;

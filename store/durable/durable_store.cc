@@ -1,7 +1,6 @@
 #include "store/durable/durable_store.h"
 
 #include <algorithm>
-#include <boost/container/small_vector.hpp>
 #include <string_view>
 #include <utility>
 
@@ -30,7 +29,14 @@ Result<std::unique_ptr<DurableStore>> DurableStore::Open(FileSystem& files, cons
 }
 
 Status DurableStore::Commit(std::span<Command> commands, bool sync) {
-  Status status = Append(commands, sync);
+  Records records;
+  records.reserve(commands.size() + 1);
+  BeginCommands(commands.empty(), records);
+  for (Command& command : commands) {
+    Order(command.received, command.record);
+    records.push_back(command.record);
+  }
+  Status status = Append(records, sync);
   for (Command& command : commands) {
     if (status.ok()) {
       Apply(command);
@@ -42,27 +48,43 @@ Status DurableStore::Commit(std::span<Command> commands, bool sync) {
   return status;
 }
 
-Status DurableStore::Append(std::span<Command> commands, bool sync) {
+Status DurableStore::Commit(RecordedPush& push, BootTime received, bool sync, Status& result) {
+  Records records;
+  BeginCommands(false, records);
+  Order(received, push.record);
+  records.push_back(push.record);
+  Status status = Append(records, sync);
+  if (!status) {
+    store_.UnpinTime();
+    result = status;
+    return status;
+  }
+  result = store_.ApplyAndUnpin(push, last_, session_.DeadlineFor(last_));
+  if (push.refusal) result = *push.refusal;
+  return status;
+}
+
+void DurableStore::BeginCommands(bool session, Records& records) {
   last_ = std::max(last_, store_.PinTime());
-  boost::container::small_vector<std::string_view, 4> records;
-  records.reserve(commands.size() + 1);
-  std::string session;
-  if (!session_written_ || commands.empty()) {
-    // Both clocks go on together: then it comes to the same as what Open applied.
-    Session now = session_;
-    now.time.boot = std::max(now.time.boot, last_);
-    now.time.wall += now.time.boot - session_.time.boot;
-    AppendSessionRecord(now, session);
-    records.push_back(session);
+  if (session_written_ && !session) return;
+  // Both clocks go on together: then it comes to the same as what Open applied.
+  Session now = session_;
+  now.time.boot = std::max(now.time.boot, last_);
+  now.time.wall += now.time.boot - session_.time.boot;
+  session_record_.clear();
+  AppendSessionRecord(now, session_record_);
+  records.push_back(session_record_);
+}
+
+void DurableStore::Order(BootTime received, std::string& record) {
+  if (received < last_) {
+    RestampCommandRecord(last_, record);
+  } else {
+    last_ = received;
   }
-  for (Command& command : commands) {
-    if (command.received < last_) {
-      RestampCommandRecord(last_, command.record);
-    } else {
-      last_ = command.received;
-    }
-    records.push_back(command.record);
-  }
+}
+
+Status DurableStore::Append(const Records& records, bool sync) {
   const Result<persistence::Lsn> first = storage_->Append(records);
   if (!first) return first.error();
   session_written_ = true;

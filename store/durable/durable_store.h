@@ -3,12 +3,14 @@
 // store, store/persistence, base.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/file_system.h"
@@ -49,6 +51,9 @@ class DurableStore {
   // error nothing was applied and each result is that error. Without commands: tries whether that
   // would work.
   Status Commit(std::span<Command> commands, bool sync);
+  // The same for one push that was just recorded, which is applied as it is rather than read back
+  // from its record. What came of it is in `result`.
+  Status Commit(RecordedPush& push, BootTime received, bool sync, Status& result);
 
   // What a snapshot is made from.
   struct Capture {
@@ -80,13 +85,20 @@ class DurableStore {
  private:
   DurableStore(MetricStore& store, Session session) : store_(store), session_(std::move(session)) {}
 
-  Status Append(std::span<Command> commands, bool sync);
+  using Records = boost::container::small_vector<std::string_view, 4>;
+
+  // Between the two, EraseExpired goes no further than the commands' times: MetricStore::PinTime.
+  void BeginCommands(bool session, Records& records);
+  Status Append(const Records& records, bool sync);
+  // Makes it not earlier than the command before it.
+  void Order(BootTime received, std::string& record);
   void Apply(Command& command);
 
   MetricStore& store_;
   Session session_;
   std::unique_ptr<persistence::Storage> storage_;
   bool session_written_ = false;
+  std::string session_record_;
   BootTime last_{};  // of the last command
 };
 

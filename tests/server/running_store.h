@@ -55,7 +55,9 @@ struct Running {
     push.families = &set;
     push.received = received;
     Command command;
-    command.record = store.Record(push)->record;
+    RecordedPush recorded;
+    ASSERT_TRUE(store.Record(push, recorded));
+    command.record = recorded.record;
     command.received = push.received.boot;
     ASSERT_TRUE(durable->Commit({&command, 1}, true));
   }

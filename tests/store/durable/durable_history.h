@@ -144,7 +144,7 @@ class DurableHistory {
     deed.group = {{"job", Pick({"a", "b", "c"})}};
     if (Below(2) == 0) deed.group.emplace_back("x", Pick({"", "1"}));
     deed.time = Time(now_ - (overtaking_ ? static_cast<std::int64_t>(Below(400)) : 0));
-    if (deed.kind == Kind::kPost || deed.kind == Kind::kPut) deed.body = MakeBody();
+    if (IsPush(deed)) deed.body = MakeBody();
     return deed;
   }
 
@@ -176,13 +176,13 @@ class DurableHistory {
       AppendDeleteRecord(deed.time, key->bytes(), command.record);
     } else {
       FamilySet set;
-      Result<RecordedPush> recorded = store.Record(MakePush(deed, *key, set));
-      if (!recorded) {
-        Complain("recording", recorded.error().message);
+      RecordedPush recorded;
+      if (Status status = store.Record(MakePush(deed, *key, set), recorded); !status) {
+        Complain("recording", status.error().message);
         return command;
       }
-      command.record = std::move(recorded->record);
-      command.refusal = std::move(recorded->refusal);
+      command.record = std::move(recorded.record);
+      command.refusal = std::move(recorded.refusal);
     }
     return command;
   }
@@ -214,18 +214,19 @@ class DurableHistory {
   void Commit() {
     const std::size_t count = Below(12) == 0 ? 0 : 1 + Below(3);
     Deeds batch;
+    for (std::size_t i = 0; i < count; ++i) batch.push_back(MakeDeed());
     std::vector<Command> commands;
-    for (std::size_t i = 0; i < count; ++i) {
-      batch.push_back(MakeDeed());
-      commands.push_back(MakeCommand(*store_, batch.back()));
-    }
+    for (const Deed& deed : batch) commands.push_back(MakeCommand(*store_, deed));
+    const Deed original = batch.empty() ? Deed() : batch[0];
     // None takes effect before what anybody was told.
     for (Deed& deed : batch) {
       told_ = std::max(told_, deed.time.boot);
       deed.time.boot = told_;
     }
     open_.push_back(batch);
-    const Status status = durable_->Commit(commands, sync_);
+    const bool at_once = batch.size() == 1 && IsPush(original) && Below(2) == 0;
+    const Status status =
+        at_once ? CommitAtOnce(original, commands[0]) : durable_->Commit(commands, sync_);
     Note(status.ok() ? "commit" : "commit!");
     if (status.ok()) {
       NoteAcknowledged(std::move(batch), commands);
@@ -237,6 +238,20 @@ class DurableHistory {
       if (command.result.ok()) Complain("failed commit", "a command succeeded");
     }
     CompareLive("failed commit");
+  }
+
+  static bool IsPush(const Deed& deed) {
+    return deed.kind == Kind::kPost || deed.kind == Kind::kPut;
+  }
+
+  // Without reading the record back.
+  Status CommitAtOnce(const Deed& deed, Command& command) {
+    const Result<GroupKey> key = GroupKey::Make({deed.group.begin(), deed.group.end()});
+    FamilySet set;
+    RecordedPush recorded;
+    const Status status = store_->Record(MakePush(deed, *key, set), recorded);
+    if (!status) return status;
+    return durable_->Commit(recorded, deed.time.boot, sync_, command.result);
   }
 
   void NoteAcknowledged(Deeds batch, const std::vector<Command>& commands) {

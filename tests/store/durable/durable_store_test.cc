@@ -120,10 +120,10 @@ class RestartTest : public ::testing::Test {
     push.group = &*key;
     push.families = &set;
     push.received = At(kPushedMs);
-    const Result<RecordedPush> recorded = store_->Record(push);
-    ASSERT_TRUE(recorded);
+    RecordedPush recorded;
+    ASSERT_TRUE(store_->Record(push, recorded));
     Command command;
-    command.record = recorded->record;
+    command.record = recorded.record;
     command.received = push.received.boot;
     ASSERT_TRUE(durable_->Commit({&command, 1}, true));
     ASSERT_TRUE(command.result.ok());
