@@ -46,9 +46,16 @@ class Signal {
   std::condition_variable changed_;
 };
 
-// The fault file system for several threads, with a gate that syncs can be held at.
+// The fault file system for several threads, with a gate that syncs can be held at, and a hook in
+// writes to the journal.
 class SharedFiles final : public FileSystem {
  public:
+  // Called by whoever writes to the journal, with the number of that write and its bytes. Set while
+  // nobody writes.
+  void set_in_write(std::function<void(int number, std::size_t bytes)> hook) {
+    in_write_ = std::move(hook);
+    writes_ = 0;
+  }
   void With(const std::function<void(FaultFileSystem&)>& action) {
     const std::lock_guard lock(mutex_);
     action(files_);
@@ -154,6 +161,9 @@ class SharedFiles final : public FileSystem {
       return file_->ReadAt(offset, buffer);
     }
     Status WriteAt(std::uint64_t offset, std::string_view bytes) override {
+      if (files_.in_write_ && path() == kPath + ".journal") {
+        files_.in_write_(++files_.writes_, bytes.size());
+      }
       const std::lock_guard lock(files_.mutex_);
       return file_->WriteAt(offset, bytes);
     }
@@ -204,12 +214,15 @@ class SharedFiles final : public FileSystem {
   Signal gate_;
   bool open_ = true;
   int at_gate_ = 0;
+  std::function<void(int, std::size_t)> in_write_;
+  std::atomic<int> writes_ = 0;
 };
 
 // Goes on by a millisecond whenever it is read.
 class TestClock final : public Clock {
  public:
   Instant Now() const override { return At(++now_ms_); }
+  void Advance(std::chrono::milliseconds time) { now_ms_ += time.count(); }
 
  private:
   mutable std::atomic<std::int64_t> now_ms_ = 1000;
@@ -253,6 +266,11 @@ class Answers {
   }
   [[nodiscard]] bool AwaitAll() {
     return signal_.Await([this] { return all_.size() + dropped_ >= expected_; });
+  }
+  bool Has(Code code) {
+    bool has = false;
+    signal_.Notify([&] { has = Count(code) > 0; });
+    return has;
   }
   // REQUIRES: AwaitAll. Exactly once each.
   std::size_t Count(Code code) const {
@@ -540,6 +558,175 @@ TEST_F(DurableLogTest, SyncsLaterWhereNobodyWaitsForIt) {
   Start();
   EXPECT_EQ(Shown(), before);
   EXPECT_NE(before.find("m{"), std::string::npos);
+}
+
+// ---- Whose turn it is to write. The hook runs inside a write, so whoever writes has the turn.
+
+class DurableLogTurnTest : public DurableLogTest {
+ protected:
+  void StartWithoutSyncs() {
+    DurableLog::Options options;
+    options.sync = SyncMode::kOff;
+    Start(options);
+    EXPECT_TRUE(PushAndWait("first", "m 1\n").ok());
+  }
+
+  // A push of another thread, which finds the turn taken.
+  void PushFromElsewhere(const std::string& body) {
+    std::thread([&] { Push(answers_, "elsewhere", body); }).join();
+  }
+
+  // Notes who writes, besides what `hook` does.
+  void InWrite(std::function<void(int number)> hook) {
+    files_.set_in_write([this, hook = std::move(hook)](int number, std::size_t) {
+      {
+        const std::lock_guard lock(writers_mutex_);
+        writers_.push_back(std::this_thread::get_id());
+      }
+      hook(number);
+    });
+  }
+  // How many writes in a row, from the given one on, were done by this thread.
+  std::size_t OwnWrites(std::size_t from = 0) {
+    const std::lock_guard lock(writers_mutex_);
+    std::size_t count = 0;
+    while (from + count < writers_.size() && writers_[from + count] == std::this_thread::get_id()) {
+      ++count;
+    }
+    return count;
+  }
+  std::size_t Writes() {
+    const std::lock_guard lock(writers_mutex_);
+    return writers_.size();
+  }
+  void ExpectAllGood() {
+    ASSERT_TRUE(answers_.AwaitAll());
+    EXPECT_EQ(answers_.dropped(), 0U);
+    EXPECT_EQ(answers_.Good(), answers_.expected());
+  }
+
+  Answers answers_;
+  std::mutex writers_mutex_;
+  std::vector<std::thread::id> writers_;
+};
+
+TEST_F(DurableLogTurnTest, WriterWritesWhatCameMeanwhile) {
+  StartWithoutSyncs();
+  InWrite([this](int number) {
+    if (number > 1) return;
+    for (int i = 0; i < 5; ++i) PushFromElsewhere("m " + std::to_string(i) + "\n");
+  });
+  Push(answers_, "own", "m 1\n");
+  ExpectAllGood();
+  // All five at once.
+  EXPECT_EQ(Writes(), 2U);
+  EXPECT_EQ(OwnWrites(), 2U);
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTurnTest, WriterLeavesWhatNeverEndsToTheCommitter) {
+  StartWithoutSyncs();
+  constexpr int kWrites = 40;
+  InWrite([this](int number) {
+    if (number < kWrites) PushFromElsewhere("m " + std::to_string(number) + "\n");
+  });
+  Push(answers_, "own", "m 1\n");
+  ExpectAllGood();
+  EXPECT_EQ(Writes(), std::size_t{kWrites});
+  EXPECT_GT(OwnWrites(), 1U);
+  EXPECT_LT(OwnWrites(), kWrites / 2);
+  EXPECT_EQ(OwnWrites(kWrites - 1), 0U);
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTurnTest, WriterLeavesWhatIsLargeToTheCommitter) {
+  StartWithoutSyncs();
+  InWrite([this](int number) {
+    if (number == 1) PushFromElsewhere("m{l=\"" + std::string(3 << 20, 'l') + "\"} 1\n");
+  });
+  Push(answers_, "own", "m 1\n");
+  ExpectAllGood();
+  EXPECT_EQ(Writes(), 2U);
+  EXPECT_EQ(OwnWrites(), 1U);
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTurnTest, CommitterAloneWritesForAWhileAfterASlowWrite) {
+  StartWithoutSyncs();
+  InWrite([this](int number) {
+    if (number == 1) clock_.Advance(std::chrono::milliseconds(200));
+    if (number == 1) PushFromElsewhere("m 2\n");
+  });
+  Push(answers_, "own", "m 1\n");
+  // Neither what came meanwhile nor what comes now.
+  Push(answers_, "own", "m 3\n");
+  ExpectAllGood();
+  EXPECT_EQ(OwnWrites(), 1U);
+  EXPECT_EQ(OwnWrites(1), 0U);
+  const std::size_t before = Writes();
+  EXPECT_GE(before, 2U);
+  clock_.Advance(std::chrono::seconds(2));
+  Push(answers_, "own", "m 4\n");
+  ExpectAllGood();
+  EXPECT_EQ(Writes(), before + 1);
+  EXPECT_EQ(OwnWrites(before), 1U);
+  ExpectSameAfterCrash();
+}
+
+// Whoever writes, there is always something that waits; a snapshot can begin all the same.
+TEST_F(DurableLogTurnTest, SnapshotsBeginBetweenBatchesThatNeverEnd) {
+  DurableLog::Options options;
+  options.sync = SyncMode::kOff;
+  options.journal_bytes_min = 256 << 10;
+  Start(options);
+  std::atomic<bool> done = false;
+  std::atomic<int> pushes = 0;
+  InWrite([&](int) {
+    if (done) return;
+    const std::string body = "m{l=\"" + std::string(100'000, 'l') + "\"} ";
+    PushFromElsewhere(body + std::to_string(++pushes) + "\n");
+  });
+  Push(answers_, "own", "m 1\n");
+  EXPECT_TRUE(observer_.AwaitSnapshots(2));
+  done = true;
+  ExpectAllGood();
+  ExpectSameAfterCrash();
+}
+
+TEST_F(DurableLogTurnTest, StopBesideAWriterAnswersEverythingOnce) {
+  StartWithoutSyncs();
+  std::thread stopping;
+  InWrite([&](int number) {
+    if (number > 1) return;
+    stopping = std::thread([this] { EXPECT_TRUE(log_->Stop().ok()); });
+    // Until it has begun: what comes then is refused, though the writer is still at it.
+    for (int i = 0; !answers_.Has(Code::kUnavailable); ++i) {
+      PushFromElsewhere("m " + std::to_string(i) + "\n");
+    }
+  });
+  Push(answers_, "own", "m 1\n");
+  stopping.join();
+  ASSERT_TRUE(answers_.AwaitAll());
+  EXPECT_EQ(answers_.dropped(), 0U);
+  EXPECT_EQ(answers_.Count(Code::kUnavailable), 1U);
+  EXPECT_EQ(answers_.Good() + 1, answers_.expected());
+  ExpectSameAfterCrash();
+}
+
+// What waits when a write fails is refused, not applied.
+TEST_F(DurableLogTurnTest, RefusesWhatCameWhileAWriteFailed) {
+  StartWithoutSyncs();
+  InWrite([this](int number) {
+    if (number == 1) files_.FailFromNowOn(EIO);
+    if (number == 1) PushFromElsewhere("m 2\n");
+  });
+  Push(answers_, "own", "m 1\n");
+  ASSERT_TRUE(answers_.AwaitAll());
+  EXPECT_EQ(answers_.Count(Code::kUnavailable), 2U);
+  EXPECT_EQ(OwnWrites(), 1U);
+  EXPECT_EQ(Shown().find("job=\"own\""), std::string::npos);
+  files_.With([](FaultFileSystem& files) { files.Heal(); });
+  ExpectSameAfterCrash();
 }
 
 }  // namespace
