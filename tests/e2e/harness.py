@@ -10,6 +10,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
 import socket
@@ -84,7 +85,12 @@ class Server:
         self._process.send_signal(number)
 
     def wait(self, timeout: float = PATIENCE_SECONDS) -> int:
-        code = self._process.wait(timeout)
+        if self._process.returncode is None:
+            # Popen.wait() with a limit only looks from time to time, less and less often.
+            descriptor = os.pidfd_open(self.pid)
+            select.select([descriptor], [], [], timeout)
+            os.close(descriptor)
+        code = self._process.wait(0)
         self._reader.join(PATIENCE_SECONDS)
         return code
 
