@@ -24,9 +24,9 @@ class PGW_THREAD_ANNOTATION(capability("mutex")) Mutex {
     if (!LockSoon()) mutex_.lock();
   }
   bool TryLock() PGW_THREAD_ANNOTATION(try_acquire_capability(true)) { return mutex_.try_lock(); }
-  // Without going to sleep: looks for as long as Lock() does before that.
-  bool LockSoon() PGW_THREAD_ANNOTATION(try_acquire_capability(true)) {
-    for (int look = 0; look < kLooks; ++look) {
+  // Without going to sleep: looks that often, by default for as long as Lock() does before that.
+  bool LockSoon(int looks = kLooks) PGW_THREAD_ANNOTATION(try_acquire_capability(true)) {
+    for (int look = 0; look < looks; ++look) {
       if (TryLock()) return true;
       Relax();
     }

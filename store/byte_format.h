@@ -2,6 +2,7 @@
 // exposition/wire.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -16,7 +17,9 @@ inline void AppendByte(std::uint8_t value, std::string& out) {
 }
 
 inline void AppendFixed64(std::uint64_t value, std::string& out) {
-  for (int shift = 0; shift < 64; shift += 8) out.push_back(static_cast<char>(value >> shift));
+  std::array<char, 8> bytes{};
+  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+  out.append(bytes.data(), bytes.size());
 }
 
 inline void AppendCounted(std::string_view bytes, std::string& out) {
