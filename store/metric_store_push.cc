@@ -115,6 +115,7 @@ void RecordedPush::Trim() {
   constexpr std::size_t kUsual = 1u << 20;
   if (record.capacity() > kUsual) std::string().swap(record);
   prepared.Trim();
+  labels.reset();
   group = nullptr;
 }
 
