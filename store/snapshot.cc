@@ -26,8 +26,7 @@ Status ReadStoredSamples(std::string_view name, MetricType type, const StoredSam
                                  : ParseFamilyMessage(samples.message, out);
 }
 
-// Every reference is counted in its block, and all of those are cold: asked for ahead, they take a
-// third of the time.
+// Every reference is counted in its block, and all of those are cold: so they are asked for ahead.
 Snapshot::~Snapshot() {
   constexpr std::size_t kBlocksAhead = 8;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
