@@ -75,8 +75,8 @@ void Reaper::Run() {
     const BootTime now = clock_.Now().boot;
     const bool more = Step(now);
     if (more) {
-      // Waiting pushes get the store's lock in between.
-      std::this_thread::yield();
+      // Waiting pushes get the store's lock in between, and the processor.
+      std::this_thread::sleep_for(clock_.Now().boot - now);
     } else if (erased_since_trim_ >= kFamiliesWorthTrimming) {
       erased_since_trim_ = 0;
       malloc_trim(0);
