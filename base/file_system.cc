@@ -59,6 +59,9 @@ bool LeadsTo(const std::string& path, int fd) {
 Result<bool> TryFlock(int fd, int operation, const std::string& path) {
   if (Retried([&] { return ::flock(fd, operation | LOCK_NB); }) == 0) return true;
   if (errno == EWOULDBLOCK) return false;
+  // Who only reads may do so where a file system has no locks.
+  const bool none = errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS;
+  if (none && operation == LOCK_SH) return true;
   return FileError("lock", path, errno);
 }
 

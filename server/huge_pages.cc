@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -18,22 +19,29 @@ constexpr int kCollapse = MADV_COLLAPSE;
 constexpr int kCollapse = 25;  // linux/mman.h
 #endif
 
-constexpr char kSetting[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+// Of the system, and, in newer ones, of this size; "inherit" is the former.
+constexpr const char* kSettings[] = {
+    "/sys/kernel/mm/transparent_hugepage/enabled",
+    "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
+};
 
 // In use all over: one part in so many may be missing, and is what the memory grows by.
 constexpr std::size_t kPartsPerMissing = 32;
 // Looked at in one call, some 20 us each.
 constexpr int kLooksMax = 32;
+constexpr std::chrono::microseconds kWorthRest{100};
 // Then the kernel has none left, or knows no such call.
 constexpr int kFailuresMax = 8;
 // No heap is larger; what tools that watch memory map beside it is.
 constexpr std::uint64_t kRangeBytesMax = std::uint64_t{1} << 40;
 
 bool IsForbidden() {
-  std::ifstream file(kSetting);
-  std::string setting;
-  std::getline(file, setting);
-  return setting.find("[never]") != std::string::npos;
+  return std::ranges::any_of(kSettings, [](const char* path) {
+    std::ifstream file(path);
+    std::string setting;
+    std::getline(file, setting);
+    return setting.find("[never]") != std::string::npos;
+  });
 }
 
 // NOLINTNEXTLINE(performance-no-int-to-ptr): addresses that the kernel told.
@@ -61,11 +69,12 @@ bool HugePages::PackNext() {
     range.begin += kPageBytes;
     if (range.begin == range.end) ranges_.pop_back();
     if (!IsInUse(piece)) continue;
-    if (madvise(Pointer(piece), kPageBytes, kCollapse) == 0) {
-      failures_ = 0;
-      break;
-    }
-    if (++failures_ == kFailuresMax) ranges_.clear();
+    const auto begin = std::chrono::steady_clock::now();
+    const bool packed = madvise(Pointer(piece), kPageBytes, kCollapse) == 0;
+    failures_ = packed ? 0 : failures_ + 1;
+    if (failures_ == kFailuresMax) ranges_.clear();
+    // Where it was one already, that took no time.
+    if (std::chrono::steady_clock::now() - begin >= kWorthRest) break;
   }
   return !ranges_.empty();
 }
@@ -88,10 +97,10 @@ void HugePages::FindRanges() {
     unsigned long long end = 0;
     if (std::sscanf(addresses.c_str(), "%llx-%llx", &begin, &end) != 2) continue;
     if (end - begin > kRangeBytesMax) continue;
-    const Range range{
-        static_cast<std::uintptr_t>((begin + kPageBytes - 1) / kPageBytes * kPageBytes),
-        static_cast<std::uintptr_t>(end / kPageBytes * kPageBytes)};
-    if (range.begin < range.end) ranges_.push_back(range);
+    begin = (begin + kPageBytes - 1) / kPageBytes * kPageBytes;
+    end = end / kPageBytes * kPageBytes;
+    if (begin >= end) continue;
+    ranges_.push_back({static_cast<std::uintptr_t>(begin), static_cast<std::uintptr_t>(end)});
   }
 }
 

@@ -33,8 +33,8 @@ struct Outcome {
   std::unique_ptr<PendingCommand> pending;  // else: what it comes to is told later
 };
 
-// Thread-safe. Commands of one caller that are submitted one after the other take effect in that
-// order.
+// Thread-safe. Commands of one caller of which each is submitted when the one before has been
+// answered take effect in that order.
 class CommandLog {
  public:
   virtual ~CommandLog() = default;

@@ -69,7 +69,7 @@ struct RecordedPush {
   std::string record;
   // Set if the push is refused whatever is stored: the answer. The record only stamps the failure.
   std::optional<Error> refusal;
-  // For Apply, as long as the command's group and families are there.
+  // For ApplyAndUnpin, as long as the command's group and families are there.
   const GroupKey* group = nullptr;
   std::optional<GroupingLabels> labels;
   PreparedPush prepared;

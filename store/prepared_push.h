@@ -143,7 +143,7 @@ class PreparedPush {
   // True if the samples stand in ascending order of their labels: then no two are alike.
   bool InAscendingOrder(const Family& family) const;
   // The same of plainly rendered ones, without sanitising them; where that does not say it, true if
-  // the values' hashes differ.
+  // their values differ, of many if the values' hashes do.
   bool PlainlyUnique(const PreparedFamily& prepared);
   bool DifferPairwise(const Family& family) const;
   void CheckUnique(PreparedFamily& prepared);

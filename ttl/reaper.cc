@@ -11,8 +11,11 @@ namespace {
 // About 0.1 ms under the store's lock.
 constexpr std::size_t kFamiliesPerStep = 256;
 
+// What a step takes, unless the machine was asleep in the middle of it.
+constexpr std::chrono::nanoseconds kRestMax = std::chrono::milliseconds(5);
+
 // As many times as long as it tends it leaves the store to others.
-constexpr int kRestsPerWork = 3;
+constexpr int kRestsPerWork = 199;
 
 // Fewer are not worth asking the allocator to give pages back.
 constexpr std::size_t kFamiliesWorthTrimming = 10'000;
@@ -76,7 +79,8 @@ void Reaper::Run() {
     const bool more = Step(now);
     if (more) {
       // Waiting pushes get the store's lock in between, and the processor.
-      std::this_thread::sleep_for(clock_.Now().boot - now);
+      const std::chrono::nanoseconds worked = clock_.Now().boot - now;
+      std::this_thread::sleep_for(std::min(worked, kRestMax));
     } else if (erased_since_trim_ >= kFamiliesWorthTrimming) {
       erased_since_trim_ = 0;
       malloc_trim(0);

@@ -125,6 +125,7 @@ def pushes_beside_scrapes(options, rows: dict) -> None:
     runs = []
     with harness.Server(options.ours) as server:
         servers.fill(server, groups, lambda group: servers.varied_body(group, 0))
+        servers.settle(server)
         for _ in range(sizes.beside_runs):
             alone = servers.push(options.load, server, groups, sizes.beside_seconds, rate=rate)
             with _Scraper(server) as scraper:

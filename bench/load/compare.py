@@ -53,6 +53,7 @@ def pushes(options, rows: dict, whole: bool) -> None:
         for groups in counts:
             server = stack.enter_context(harness.Server(options.ours))
             servers.fill(server, groups)
+            servers.settle(server)
             turns.append(("ours", groups, groups, server))
         turns.append(("empty", 0, counts[0], stack.enter_context(servers.empty_server(options.empty))))
         if options.nginx:

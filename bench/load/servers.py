@@ -62,7 +62,6 @@ def fill(server, groups: int, body=plain_body) -> None:
                 status = connection.response("POST").status
                 if status not in (200, 202):
                     raise harness.Failure(f"filling answered {status}")
-    settle(server)
 
 
 def settle(server) -> None:
@@ -71,11 +70,13 @@ def settle(server) -> None:
         return re.search(r"AnonHugePages:\s+(\d+)", pathlib.Path(f"/proc/{server.pid}/smaps_rollup").read_text()).group(1)
 
     before = None
-    for _ in range(40):
+    if memory_mb(server.pid) < 40:
+        return  # it does not even begin
+    for _ in range(120):
         if (now := huge()) == before:
             return
         before = now
-        time.sleep(0.3)
+        time.sleep(1.5)
 
 
 def k0s_body() -> bytes:

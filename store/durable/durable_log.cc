@@ -241,6 +241,7 @@ bool DurableLog::MayWrite() {
   if (!attention_) return true;
   const MutexLock lock(mutex_);
   writer_looks_ = !stopping_ && !LeavesToCommitter();
+  if (!writer_looks_) WakeCommitter();  // somebody may have relied on it for a moment
   return writer_looks_;
 }
 

@@ -27,13 +27,15 @@ void Storage::NoteFacts() {
   facts_.durable_lsn = durable_lsn_;
   facts_.failed = journal_->failure().has_value();
   facts_.snapshot_bytes = snapshot_bytes_;
-  facts_.journal_bytes = journal_->size();
+  // In this order, and read in the other one: what moves from one to the other is seen at least
+  // once.
   facts_.old_journal_bytes = old_journal_ ? old_journal_->size() : 0;
+  facts_.journal_bytes = journal_->size();
 }
 
 StorageSizes Storage::sizes() const {
-  const std::uint64_t old = facts_.old_journal_bytes;
   const std::uint64_t now = facts_.journal_bytes;
+  const std::uint64_t old = facts_.old_journal_bytes;
   return {facts_.snapshot_bytes, old + now, old == 0 ? 0 : now};
 }
 
