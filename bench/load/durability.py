@@ -169,26 +169,32 @@ def bytes_per_push(options, sizes: Sizes) -> dict:
         return {"ours": (written(server) - before) / sizes.pushes, "body": len(body % (text, 100_000))}
 
 
-def pause(options, sizes: Sizes, mode: str) -> dict:
+def pause(options, sizes: Sizes, mode: str, folder, server) -> dict:
     """How long one client that pushes one after the other waits, while snapshots are written all the time."""
-    with folder_in(options.folder) as folder, harness.Server(
-            options.ours, flags(folder, mode, "--persistence.interval=1s")) as server:
-        servers.fill(server, sizes.pause_groups)
-        row = {}
-        with Appender(folder) if mode == "always" else contextlib.nullcontext() as appender:
-            found = servers.push(options.load, server, sizes.pause_groups, sizes.pause_seconds, connections=1)
-        row["p99_ms"], row["max_ms"] = found.p99_ms, found.max_ms
-        if appender:
-            row["bare_p99_ms"], row["bare_max_ms"] = appender.percentile(0.99), max(appender.spans)
-        return row
+    row = {}
+    with Appender(folder) if mode == "always" else contextlib.nullcontext() as appender:
+        found = servers.push(options.load, server, sizes.pause_groups, sizes.pause_seconds, connections=1)
+    row["p99_ms"], row["max_ms"] = found.p99_ms, found.max_ms
+    if appender:
+        row["bare_p99_ms"], row["bare_max_ms"] = appender.percentile(0.99), max(appender.spans)
+    return row
 
 
 def pauses(options, sizes: Sizes, rows: dict) -> None:
     """By mode, and without a file as what the machine does by itself; in turns, medians of the runs."""
     runs: dict = {mode: [] for mode in ("none", *SYNC_MODES)}
-    for _ in range(sizes.pause_runs):
-        for mode, found in runs.items():
-            found.append(pause(options, sizes, mode))
+    with contextlib.ExitStack() as stack:
+        turns = []
+        for mode in runs:
+            folder = stack.enter_context(folder_in(options.folder))
+            server = stack.enter_context(harness.Server(options.ours, flags(folder, mode, "--persistence.interval=1s")))
+            servers.fill(server, sizes.pause_groups)
+            turns.append((mode, folder, server))
+        for _, _, server in turns:
+            servers.settle(server)
+        for _ in range(sizes.pause_runs):
+            for mode, folder, server in turns:
+                runs[mode].append(pause(options, sizes, mode, folder, server))
     for mode, found in runs.items():
         rows[f"kept pause {mode}"] = {"groups": sizes.pause_groups, "count": len(found)} | {
             name: statistics.median(run[name] for run in found) for name in found[0]}
