@@ -203,11 +203,11 @@ class ModelPlayer {
   Status PushRecorded(const GroupKey& key, bool replace, const std::string& body) {
     FamilySet set;
     EXPECT_TRUE(ParseText(body, NameValidation::kUtf8, set)) << body;
-    RecordedPush recorded;
-    Status status = store_->Record(Command(key, replace, set), recorded);
+    Status status = store_->Record(Command(key, replace, set), recorded_);
     if (!status) return status;
-    status = Below(2) == 0 ? Apply(recorded.record) : ApplyAtOnce(recorded);
-    if (recorded.refusal) status = *recorded.refusal;
+    status = Below(2) == 0 ? Apply(recorded_.record) : ApplyAtOnce(recorded_);
+    if (recorded_.refusal) status = *recorded_.refusal;
+    recorded_.Trim();
     const Status plain = PushTo(*plain_, key, replace, body);
     EXPECT_EQ(plain.ok() ? "" : plain.error().message, status.ok() ? "" : status.error().message);
     return status;
@@ -387,6 +387,7 @@ class ModelPlayer {
   const std::function<std::uint64_t()> choose_;
   NaiveModel model_;
   std::unique_ptr<MetricStore> store_;
+  RecordedPush recorded_;  // used again and again, as by a thread of the server
   std::unique_ptr<MetricStore> replica_;
   std::unique_ptr<MetricStore> plain_;
   std::int64_t now_ = 1'000'000;  // milliseconds

@@ -248,10 +248,10 @@ class DurableHistory {
   Status CommitAtOnce(const Deed& deed, Command& command) {
     const Result<GroupKey> key = GroupKey::Make({deed.group.begin(), deed.group.end()});
     FamilySet set;
-    RecordedPush recorded;
-    const Status status = store_->Record(MakePush(deed, *key, set), recorded);
-    if (!status) return status;
-    return durable_->Commit(recorded, deed.time.boot, sync_, command.result);
+    Status status = store_->Record(MakePush(deed, *key, set), recorded_);
+    if (status) status = durable_->Commit(recorded_, deed.time.boot, sync_, command.result);
+    recorded_.Trim();
+    return status;
   }
 
   void NoteAcknowledged(Deeds batch, const std::vector<Command>& commands) {
@@ -509,6 +509,7 @@ class DurableHistory {
   const std::int64_t ttl_ms_;
   FaultFileSystem files_;
   std::unique_ptr<MetricStore> store_;
+  RecordedPush recorded_;  // used again and again, as by a thread of the server
   std::unique_ptr<DurableStore> durable_;
   Session session_;
   std::int64_t now_ = kBeginMs;
