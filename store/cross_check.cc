@@ -95,8 +95,8 @@ std::size_t CrossCheck::CheckFamily(const PreparedFamily& prepared, StoredFamily
   }
   if (types == 0) return 0;
   const bool type_differs = (types & MaskOf(prepared.type)) == 0;
-  if (!type_differs && stored->shapes.size() == 1 && group_ != nullptr &&
-      stored->shapes.front().first == group_->shape) {
+  if (!type_differs && shape_ != nullptr && stored->shapes.size() == 1 &&
+      stored->shapes.front().first == shape_) {
     return 0;
   }
   const FamilySet& set = push_.set();
@@ -126,11 +126,10 @@ std::size_t CrossCheck::CheckFamily(const PreparedFamily& prepared, StoredFamily
 
 bool CrossCheck::Collides(const PreparedFamily& prepared, const Metric& metric,
                           StoredFamily& family) {
-  const Shape* const own_shape = group_ != nullptr ? group_->shape : nullptr;
   std::optional<std::vector<Label>> labels;
   std::vector<Label> projected;
   for (const auto& [shape, members] : family.shapes) {
-    if (shape == own_shape) continue;
+    if (shape == shape_) continue;
     if (!labels) labels = push_.ExposedLabels(metric);
     projected.clear();
     auto label = labels->begin();

@@ -22,10 +22,17 @@ namespace pgw {
 // One check of one push, under the store's lock. What has expired at `now` counts as absent.
 class CrossCheck {
  public:
-  // `group` is the pushing group, null if it is new. `replaces_all`: what it has besides the
-  // pushed families does not count (PUT).
-  CrossCheck(State& state, const PreparedPush& push, Group* group, bool replaces_all, Deadline now)
-      : state_(state), push_(push), group_(group), replaces_all_(replaces_all), now_(now) {}
+  // `group` is the pushing group, null if it is new, and `shape` the shape that it has or will
+  // have; null if it is one that no group has, or one in which another group's series may be the
+  // same. `replaces_all`: what it has besides the pushed families does not count (PUT).
+  CrossCheck(State& state, const PreparedPush& push, Group* group, const Shape* shape,
+             bool replaces_all, Deadline now)
+      : state_(state),
+        push_(push),
+        group_(group),
+        shape_(shape),
+        replaces_all_(replaces_all),
+        now_(now) {}
 
   // Adds what contradicts; returns how many complaints that were. `stored` is the family of that
   // name and `own` the group's part of it, if there are any.
@@ -49,6 +56,7 @@ class CrossCheck {
   State& state_;
   const PreparedPush& push_;
   Group* const group_;
+  const Shape* const shape_;
   const bool replaces_all_;
   const Deadline now_;
   std::size_t comparisons_ = 0;  // of samples with shapes, so far

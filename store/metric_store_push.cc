@@ -305,7 +305,15 @@ void MetricStore::Impl::PrefetchTexts(const Group& group, std::size_t from, std:
 
 void MetricStore::Impl::Check(const Entering& push, Verdict& verdict) {
   const PreparedPush& prepared = push.prepared;
-  CrossCheck check(*state_, prepared, verdict.group, push.mode == PushMode::kReplace, push.time);
+  // Of two twins, which unchecked mode allows, series may be the same.
+  const Shape* shape = nullptr;
+  if (verdict.group != nullptr) {
+    shape = verdict.group->shape;
+  } else if (!verdict.twin) {
+    shape = state_->FindShape(push.labels);
+  }
+  CrossCheck check(*state_, prepared, verdict.group, shape, push.mode == PushMode::kReplace,
+                   push.time);
   ErrorList& errors = verdict.errors;
   for (const std::string& text : prepared.errors().texts()) errors.Add([&text] { return text; });
   errors.Count(prepared.errors().count() - prepared.errors().texts().size());

@@ -111,6 +111,13 @@ Group* State::FindTwin(std::string_view key, const GroupingLabels& labels, Deadl
   return FindByExposedKey(JoinKey(exposed), now, key);
 }
 
+const Shape* State::FindShape(const GroupingLabels& labels) const {
+  std::string key;
+  for (const auto& [name, value] : Exposed(labels.labels())) key.append(name).push_back('\xff');
+  const auto found = shapes_.find(key);
+  return found != shapes_.end() ? &found->second : nullptr;
+}
+
 Shape* State::InternShape(const GroupingLabels& labels) {
   std::string key;
   std::vector<std::string> names;

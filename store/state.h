@@ -48,6 +48,9 @@ class State {
   // The living group whose labels in the default escaping are these (sorted by name), or null.
   Group* FindByExposedLabels(const std::vector<Label>& labels, Deadline now);
 
+  // The shape of groups with these label names; null if no group has it.
+  const Shape* FindShape(const GroupingLabels& labels) const;
+
   // A new group in the place of none or of an expired one. Its bookkeeping is yet to be written.
   Group& AddGroup(const HashedView& key, const GroupingLabels& labels);
 

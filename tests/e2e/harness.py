@@ -88,7 +88,9 @@ class Server:
         if self._process.returncode is None:
             # Popen.wait() with a limit only looks from time to time, less and less often.
             descriptor = os.pidfd_open(self.pid)
-            select.select([descriptor], [], [], timeout)
+            end = select.poll()  # select() takes no descriptor beyond the first thousand
+            end.register(descriptor, select.POLLIN)
+            end.poll(timeout * 1000)
             os.close(descriptor)
         code = self._process.wait(0)
         self._reader.join(PATIENCE_SECONDS)
