@@ -125,8 +125,8 @@ class MetricStore::Impl {
   Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
   static Error TwinError(const GroupingLabels& labels, WallTime last_success);
   void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
-  void PrefetchSlots(const Group& group, std::size_t from, std::size_t end) PGW_REQUIRES(mutex_);
-  void PrefetchTexts(const Group& group, std::size_t from, std::size_t end) PGW_REQUIRES(mutex_);
+  template <void (Block::*kAsk)(std::uint32_t) const>
+  void PrefetchTargets(const Group& group, std::size_t from, std::size_t end) PGW_REQUIRES(mutex_);
   void Check(const Entering& push, Verdict& verdict) PGW_REQUIRES(mutex_);
   void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
   void SuspectBookkeeping() PGW_REQUIRES(mutex_);

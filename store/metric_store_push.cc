@@ -226,7 +226,8 @@ MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
                  state_->FindTwin(push.key.text, push.labels, push.time) != nullptr;
   if ((verdict.twin && push.checked) || push.prepared.refused()) return verdict;
   Resolve(verdict.group, push.prepared);
-  if (verdict.group != nullptr) PrefetchSlots(*verdict.group, 0, kSlotsAhead);
+  if (verdict.group != nullptr)
+    PrefetchTargets<&Block::PrefetchSlot>(*verdict.group, 0, kSlotsAhead);
   Check(push, verdict);
   return verdict;
 }
@@ -238,7 +239,8 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
     if (push.checked) return refused ? TimestampError() : TwinError(push.labels, push.received);
     SuspectBookkeeping();
   }
-  if (verdict.group != nullptr && !refused) PrefetchTexts(*verdict.group, 0, kTextsAhead);
+  if (verdict.group != nullptr && !refused)
+    PrefetchTargets<&Block::PrefetchText>(*verdict.group, 0, kTextsAhead);
   Group& group = FindOrAddGroup(verdict.group, push);
   if (refused || (push.checked && !verdict.errors.empty())) {
     if (push.stamping == Stamping::kStamps) StampPush(group, push, kFailure);
@@ -285,21 +287,14 @@ void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
   }
 }
 
-// Where the push will write, the places `from` to `end` of it: asked for together rather than
-// waited for in turn. First the slots; once they have come, the texts.
-void MetricStore::Impl::PrefetchSlots(const Group& group, std::size_t from, std::size_t end) {
+// Asks for where the push will write, the places `from` to `end` of it: together rather than in
+// turn.
+template <void (Block::*kAsk)(std::uint32_t) const>
+void MetricStore::Impl::PrefetchTargets(const Group& group, std::size_t from, std::size_t end) {
   for (std::size_t i = from; i < std::min(targets_.size(), end); ++i) {
     if (targets_[i].member == kNoIndex) continue;
     const Member& member = group.members[targets_[i].member];
-    member.chunk->block->PrefetchSlot(member.slot);
-  }
-}
-
-void MetricStore::Impl::PrefetchTexts(const Group& group, std::size_t from, std::size_t end) {
-  for (std::size_t i = from; i < std::min(targets_.size(), end); ++i) {
-    if (targets_[i].member == kNoIndex) continue;
-    const Member& member = group.members[targets_[i].member];
-    member.chunk->block->PrefetchText(member.slot);
+    (member.chunk->block->*kAsk)(member.slot);
   }
 }
 
@@ -396,8 +391,8 @@ void MetricStore::Impl::Apply(Group& group, const Entering& push) {
   for (std::size_t i = 0; i < targets_.size(); ++i) {
     Target& target = targets_[i];
     const PreparedFamily& family = prepared.families()[i];
-    PrefetchSlots(group, i + kSlotsAhead, i + kSlotsAhead + 1);
-    PrefetchTexts(group, i + kTextsAhead, i + kTextsAhead + 1);
+    PrefetchTargets<&Block::PrefetchSlot>(group, i + kSlotsAhead, i + kSlotsAhead + 1);
+    PrefetchTargets<&Block::PrefetchText>(group, i + kTextsAhead, i + kTextsAhead + 1);
     if (target.member != kNoIndex) {
       touched_[target.member] = 1;
       ApplyFamily(group, group.members[target.member], push, family);
