@@ -26,6 +26,18 @@ std::vector<std::pair<std::string, std::string_view>> Exposed(std::span<const La
   return exposed;
 }
 
+std::vector<std::string> ExposedNames(const GroupingLabels& labels) {
+  std::vector<std::string> names;
+  for (auto& [name, value] : Exposed(labels.labels())) names.push_back(std::move(name));
+  return names;
+}
+
+std::string ShapeKey(const std::vector<std::string>& names) {
+  std::string key;
+  for (const std::string& name : names) key.append(name).push_back('\xff');
+  return key;
+}
+
 template <typename Pairs>
 std::string JoinKey(const Pairs& pairs) {
   std::string key;
@@ -112,29 +124,19 @@ Group* State::FindTwin(std::string_view key, const GroupingLabels& labels, Deadl
 }
 
 const Shape* State::FindShape(const GroupingLabels& labels) const {
-  std::string key;
-  for (const auto& [name, value] : Exposed(labels.labels())) key.append(name).push_back('\xff');
-  const auto found = shapes_.find(key);
+  const auto found = shapes_.find(ShapeKey(ExposedNames(labels)));
   return found != shapes_.end() ? &found->second : nullptr;
 }
 
 Shape* State::InternShape(const GroupingLabels& labels) {
-  std::string key;
-  std::vector<std::string> names;
-  for (auto& [name, value] : Exposed(labels.labels())) {
-    key.append(name).push_back('\xff');
-    names.push_back(name);
-  }
-  Shape& shape = shapes_[key];
+  std::vector<std::string> names = ExposedNames(labels);
+  Shape& shape = shapes_[ShapeKey(names)];
   if (shape.groups++ == 0) shape.names = std::move(names);
   return &shape;
 }
 
 void State::ReleaseShape(Shape* shape) {
-  if (--shape->groups > 0) return;
-  std::string key;
-  for (const std::string& name : shape->names) key.append(name).push_back('\xff');
-  shapes_.erase(key);
+  if (--shape->groups == 0) shapes_.erase(ShapeKey(shape->names));
 }
 
 Group& State::AddGroup(const HashedView& key, const GroupingLabels& labels) {
