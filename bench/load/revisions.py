@@ -41,6 +41,7 @@ def measure(options, program: str) -> dict[Figure, float]:
     for groups in (FEW, MANY):
         with harness.Server(program) as server:
             servers.fill(server, groups)
+            servers.settle(server)
             one = servers.push(options.load, server, groups, PUSH_SECONDS)
             found[Figure(f"pushes/s, one series, {groups:,} groups", True)] = one.per_second
             found[Figure(f"its CPU, {groups:,} groups: µs", False)] = one.cpu_us
