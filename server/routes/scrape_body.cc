@@ -14,10 +14,9 @@ namespace {
 
 // Pieces below this are copied together; larger ones are worth an entry of their own in writev.
 constexpr std::size_t kGatherBelowBytes = 4 * 1024;
-constexpr std::size_t kGatheredBytesMax = 64 * 1024;
-// What is sent at once. More leaves the caches before the reader comes to it: pieces of 256 KB take
-// twice as long to arrive.
-constexpr std::size_t kBytesPerCall = 64 * 1024;
+// What a call gives at most, so that it leaves in one send, head included (http::Connection). Of
+// 32, 48, 56 and 64 KB, 56 are the fastest.
+constexpr std::size_t kBytesPerCall = 56 * 1024;
 
 // Fields of io.prometheus.client.MetricFamily.
 constexpr std::uint32_t kNameField = 1;
@@ -136,7 +135,7 @@ void TextScrape::AddEscapedSamples(std::size_t family, Escaping escaping) {
 void TextScrape::Next(std::vector<std::string_view>& pieces) {
   // Views into gathered_ are made while it grows, so it must not move.
   gathered_.clear();
-  gathered_.reserve(kGatheredBytesMax);
+  gathered_.reserve(kBytesPerCall);
   std::size_t run_start = 0;  // of what was gathered since the last large piece
   std::size_t total = 0;
   const auto end_run = [&] {
@@ -146,9 +145,8 @@ void TextScrape::Next(std::vector<std::string_view>& pieces) {
     run_start = gathered_.size();
   };
   while (at_ < pieces_.size() && total < kBytesPerCall) {
-    const std::string_view piece = pieces_[at_].text.substr(offset_, kBytesPerCall);
+    const std::string_view piece = pieces_[at_].text.substr(offset_, kBytesPerCall - total);
     if (piece.size() < kGatherBelowBytes) {
-      if (gathered_.size() + piece.size() > kGatheredBytesMax) break;
       gathered_.append(piece);
     } else {
       end_run();
@@ -170,7 +168,7 @@ void MessageScrape::Next(std::vector<std::string_view>& pieces) {
   if (sent_ == buffer_.size()) {
     buffer_.clear();
     sent_ = 0;
-    while (buffer_.size() < kGatheredBytesMax) {
+    while (buffer_.size() < kBytesPerCall) {
       const auto item = families_.Next();
       if (!item) break;
       AppendFamily(*item, buffer_);

@@ -1,0 +1,73 @@
+// How a scrape's body is cut: in pieces that one send takes.
+#include "server/routes/scrape_body.h"
+
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/support/store_driver.h"
+
+namespace pgw {
+namespace {
+
+using testing::At;
+using testing::StoreDriver;
+
+// With a head of 2 KB less than a segment of the loopback interface.
+constexpr std::size_t kCallBytes = 56 * 1024;
+
+// What each call gives.
+std::vector<std::string> Calls(http::BodySource& source) {
+  std::vector<std::string> calls;
+  std::vector<std::string_view> pieces;
+  for (source.Next(pieces); !pieces.empty(); source.Next(pieces)) {
+    std::string& call = calls.emplace_back();
+    for (const std::string_view piece : pieces) call.append(piece);
+    pieces.clear();
+  }
+  return calls;
+}
+
+// Families of a few bytes, of a few KB and of more than a call takes, in turns.
+ScrapeContent Content() {
+  StoreDriver driver;
+  for (std::size_t family = 0; family < 30; ++family) {
+    const std::size_t samples = family % 3 == 0 ? 1 : family % 3 == 1 ? 200 : 3000;
+    std::string body;
+    for (std::size_t n = 0; n < samples; ++n) {
+      body += "family_" + std::to_string(family) + "{n=\"" + std::to_string(n) + "\"} 1\n";
+    }
+    EXPECT_TRUE(driver.Post({{"job", std::to_string(family)}}, body, 0).ok());
+  }
+  return {std::make_unique<FamilySet>(), driver.store().SnapshotAt(At(0))};
+}
+
+TEST(ScrapeBodyTest, EveryCallForTextIsFullButTheLast) {
+  TextScrape scrape(Content(), Escaping::kUnderscores);
+  std::string whole;
+  for (const TextPiece& piece : scrape.pieces()) whole.append(piece.text);
+  const std::vector<std::string> calls = Calls(scrape);
+  ASSERT_GT(calls.size(), 20U);
+  std::string together;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (i + 1 < calls.size()) EXPECT_EQ(calls[i].size(), kCallBytes) << i;
+    together += calls[i];
+  }
+  EXPECT_LE(calls.back().size(), kCallBytes);
+  EXPECT_TRUE(together == whole);
+  EXPECT_EQ(scrape.length(), whole.size());
+}
+
+TEST(ScrapeBodyTest, NoCallForMessagesIsLonger) {
+  MessageScrape scrape(Content(), {ExpositionFormat::kProtobuf, Escaping::kUnderscores});
+  const std::vector<std::string> calls = Calls(scrape);
+  ASSERT_GT(calls.size(), 10U);
+  for (const std::string& call : calls) EXPECT_LE(call.size(), kCallBytes);
+}
+
+}  // namespace
+}  // namespace pgw
