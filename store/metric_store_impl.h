@@ -71,8 +71,26 @@ class MetricStore::Impl {
   class Dump;
   struct DumpState;
 
+  // Where a pushed family stands in the store.
+  struct Target {
+    StoredFamily* family = nullptr;
+    std::uint32_t member = kNoIndex;  // in the group
+  };
+  // What a push works with while it is applied. Each thread keeps its own: under the lock it would
+  // have to fetch it from whoever came before.
+  struct Workspace {
+    std::vector<Target> targets;
+    std::vector<std::uint8_t> touched;  // by the group's members
+    std::vector<Member> added;
+    std::string stamp_line;
+
+    void Trim();
+  };
+  static Workspace& WorkspaceOfThisThread();
+
   // A push on its way into the store, ready to be applied.
   struct Entering {
+    Workspace& work;
     const HashedView& key;
     const GroupingLabels& labels;
     const PreparedPush& prepared;
@@ -92,11 +110,6 @@ class MetricStore::Impl {
     Group* group = nullptr;  // if it exists
     ErrorList errors;
     bool twin = false;  // creating the group would break every scrape
-  };
-  // Where a pushed family stands in the store.
-  struct Target {
-    StoredFamily* family = nullptr;
-    std::uint32_t member = kNoIndex;  // in the group
   };
 
   // Asks for the memory that Collect will touch, a few blocks at a time, so that it does not wait
@@ -124,17 +137,18 @@ class MetricStore::Impl {
   }
   Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
   static Error TwinError(const GroupingLabels& labels, WallTime last_success);
-  void Resolve(Group* group, const PreparedPush& prepared) PGW_REQUIRES(mutex_);
+  void Resolve(Group* group, const Entering& push) PGW_REQUIRES(mutex_);
   template <void (Block::*kAsk)(std::uint32_t) const>
-  void PrefetchTargets(const Group& group, std::size_t from, std::size_t end) PGW_REQUIRES(mutex_);
+  void PrefetchTargets(const Group& group, const Entering& push, std::size_t from, std::size_t end)
+      PGW_REQUIRES(mutex_);
   void Check(const Entering& push, Verdict& verdict) PGW_REQUIRES(mutex_);
   void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
   void SuspectBookkeeping() PGW_REQUIRES(mutex_);
   void Apply(Group& group, const Entering& push) PGW_REQUIRES(mutex_);
   void ApplyFamily(Group& group, Member& member, const Entering& push, const PreparedFamily& family)
       PGW_REQUIRES(mutex_);
-  void DropUntouched(Group& group, Deadline time) PGW_REQUIRES(mutex_);
-  void LinkFollowers(Group& group) PGW_REQUIRES(mutex_);
+  void DropUntouched(Group& group, const Entering& push) PGW_REQUIRES(mutex_);
+  void LinkFollowers(Group& group, const std::vector<Target>& targets) PGW_REQUIRES(mutex_);
   Group& FindOrAddGroup(Group* group, const Entering& push) PGW_REQUIRES(mutex_);
   // Writes one bookkeeping family's sample, or only renews it where `stamp` is false.
   void Stamp(Group& group, const Entering& push, Bookkeeping which, bool stamp)
@@ -174,11 +188,6 @@ class MetricStore::Impl {
   bool expiry_put_off_ PGW_GUARDED_BY(mutex_) = false;      // somebody was told so while pinned
   std::unique_ptr<DumpState> dump_ PGW_GUARDED_BY(mutex_);  // null: none goes on
   std::uint64_t blocks_ever_ PGW_GUARDED_BY(mutex_) = 0;    // of all dumps
-  // Of the push being applied; here to keep their memory.
-  std::vector<Target> targets_ PGW_GUARDED_BY(mutex_);
-  std::vector<std::uint8_t> touched_ PGW_GUARDED_BY(mutex_);
-  std::vector<Member> added_ PGW_GUARDED_BY(mutex_);
-  std::string stamp_line_ PGW_GUARDED_BY(mutex_);
 };
 
 }  // namespace pgw

@@ -21,6 +21,18 @@ Error TimestampError() { return InvalidArgument("pushed metrics must not have ti
 
 }  // namespace
 
+MetricStore::Impl::Workspace& MetricStore::Impl::WorkspaceOfThisThread() {
+  thread_local Workspace work;
+  return work;
+}
+
+void MetricStore::Impl::Workspace::Trim() {
+  constexpr std::size_t kUsual = 1u << 14;
+  if (added.capacity() > kUsual) decltype(added)().swap(added);
+  if (targets.capacity() > kUsual) decltype(targets)().swap(targets);
+  if (touched.capacity() > kUsual) decltype(touched)().swap(touched);
+}
+
 Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   thread_local PreparedPush prepared;
   const HashedView key(command.group->hash(), command.group->bytes());
@@ -28,9 +40,9 @@ Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   const GroupingLabels labels(key.text);
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
-    status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
-                    ToDeadline(command.received.boot), ToDeadline(command.deadline), stamping,
-                    command.fingerprint},
+    status = Enter({WorkspaceOfThisThread(), key, labels, prepared, command.mode, check_,
+                    command.received.wall, ToDeadline(command.received.boot),
+                    ToDeadline(command.deadline), stamping, command.fingerprint},
                    TimeRule::kNotBeforeLatest);
   }
   prepared.Trim();
@@ -68,10 +80,11 @@ bool MetricStore::Impl::Repeat(const RepeatedPush& push) {
   const HashedView key(push.group->hash(), push.group->bytes());
   const GroupingLabels labels(key.text);
   bool repeats = false;
-  const Status status = Enter({key, labels, nothing, PushMode::kMerge, check_, push.received.wall,
-                               ToDeadline(push.received.boot), ToDeadline(push.deadline),
-                               Stamping::kStamps, push.fingerprint, &repeats},
-                              TimeRule::kNotBeforeLatest);
+  const Status status =
+      Enter({WorkspaceOfThisThread(), key, labels, nothing, PushMode::kMerge, check_,
+             push.received.wall, ToDeadline(push.received.boot), ToDeadline(push.deadline),
+             Stamping::kStamps, push.fingerprint, &repeats},
+            TimeRule::kNotBeforeLatest);
   return status.ok() && repeats;
 }
 
@@ -134,7 +147,8 @@ Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recor
     recorded.refusal = TimestampError();
   } else if (check_ && !prepared.errors().empty()) {
     MutexLock lock(mutex_);
-    const Entering push{key,
+    const Entering push{WorkspaceOfThisThread(),
+                        key,
                         labels,
                         prepared,
                         command.mode,
@@ -157,8 +171,9 @@ Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recor
 Status MetricStore::Impl::ApplyAndUnpin(const RecordedPush& recorded, BootTime time,
                                         BootTime deadline) {
   const HashedView key(recorded.group->hash(), recorded.group->bytes());
-  Entering push{key,    *recorded.labels,  recorded.prepared, recorded.mode,
-                check_, recorded.received, ToDeadline(time),  ToDeadline(deadline)};
+  Entering push{WorkspaceOfThisThread(), key,    *recorded.labels,  recorded.prepared,
+                recorded.mode,           check_, recorded.received, ToDeadline(time),
+                ToDeadline(deadline)};
   push.unpins = true;
   const Status status = Enter(push, TimeRule::kAsItSays);
   return recorded.refusal ? Status() : status;
@@ -188,8 +203,8 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
   if (status.ok()) {
     const HashedView key(record.group);
     const GroupingLabels labels(record.group);
-    status = Enter({key, labels, prepared, record.mode, record.checked, record.time.wall,
-                    ToDeadline(record.time.boot), ToDeadline(deadline)},
+    status = Enter({WorkspaceOfThisThread(), key, labels, prepared, record.mode, record.checked,
+                    record.time.wall, ToDeadline(record.time.boot), ToDeadline(deadline)},
                    TimeRule::kAsItSays);
   }
   prepared.Trim();
@@ -225,9 +240,9 @@ MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
   verdict.twin = verdict.group == nullptr &&
                  state_->FindTwin(push.key.text, push.labels, push.time) != nullptr;
   if ((verdict.twin && push.checked) || push.prepared.refused()) return verdict;
-  Resolve(verdict.group, push.prepared);
+  Resolve(verdict.group, push);
   if (verdict.group != nullptr)
-    PrefetchTargets<&Block::PrefetchSlot>(*verdict.group, 0, kSlotsAhead);
+    PrefetchTargets<&Block::PrefetchSlot>(*verdict.group, push, 0, kSlotsAhead);
   Check(push, verdict);
   return verdict;
 }
@@ -240,7 +255,7 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
     SuspectBookkeeping();
   }
   if (verdict.group != nullptr && !refused)
-    PrefetchTargets<&Block::PrefetchText>(*verdict.group, 0, kTextsAhead);
+    PrefetchTargets<&Block::PrefetchText>(*verdict.group, push, 0, kTextsAhead);
   Group& group = FindOrAddGroup(verdict.group, push);
   if (refused || (push.checked && !verdict.errors.empty())) {
     if (push.stamping == Stamping::kStamps) StampPush(group, push, kFailure);
@@ -249,7 +264,8 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
   if (push.stamping == Stamping::kStamps) StampPush(group, push, kSuccess);
   Apply(group, push);
   if (push.checked && push.fingerprint) {
-    state_->Remember(group, {*push.fingerprint, static_cast<std::uint32_t>(targets_.size())});
+    state_->Remember(group,
+                     {*push.fingerprint, static_cast<std::uint32_t>(push.work.targets.size())});
   }
   return {};
 }
@@ -263,18 +279,20 @@ Group& MetricStore::Impl::FindOrAddGroup(Group* group, const Entering& push) {
   return state_->AddGroup(push.key, push.labels);
 }
 
-void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
-  targets_.assign(prepared.families().size(), Target());
+void MetricStore::Impl::Resolve(Group* group, const Entering& push) {
+  const PreparedPush& prepared = push.prepared;
+  std::vector<Target>& targets = push.work.targets;
+  targets.assign(prepared.families().size(), Target());
   if (group == nullptr) {
-    for (std::size_t i = 0; i < targets_.size(); ++i) {
-      targets_[i].family = state_->FindFamily(prepared.families()[i].HashedName());
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      targets[i].family = state_->FindFamily(prepared.families()[i].HashedName());
     }
     return;
   }
   std::vector<Member>& members = group->members;
   std::uint32_t guess = group->first;
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    Target& target = targets_[i];
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    Target& target = targets[i];
     const std::string_view name = prepared.families()[i].name;
     if (guess < members.size() && members[guess].family->name == name) {
       target = {members[guess].family, guess};
@@ -290,10 +308,12 @@ void MetricStore::Impl::Resolve(Group* group, const PreparedPush& prepared) {
 // Asks for where the push will write, the places `from` to `end` of it: together rather than in
 // turn.
 template <void (Block::*kAsk)(std::uint32_t) const>
-void MetricStore::Impl::PrefetchTargets(const Group& group, std::size_t from, std::size_t end) {
-  for (std::size_t i = from; i < std::min(targets_.size(), end); ++i) {
-    if (targets_[i].member == kNoIndex) continue;
-    const Member& member = group.members[targets_[i].member];
+void MetricStore::Impl::PrefetchTargets(const Group& group, const Entering& push, std::size_t from,
+                                        std::size_t end) {
+  const std::vector<Target>& targets = push.work.targets;
+  for (std::size_t i = from; i < std::min(targets.size(), end); ++i) {
+    if (targets[i].member == kNoIndex) continue;
+    const Member& member = group.members[targets[i].member];
     (member.chunk->block->*kAsk)(member.slot);
   }
 }
@@ -310,13 +330,14 @@ void MetricStore::Impl::Check(const Entering& push, Verdict& verdict) {
   CrossCheck check(*state_, prepared, verdict.group, shape, push.mode == PushMode::kReplace,
                    push.time);
   ErrorList& errors = verdict.errors;
+  const std::vector<Target>& targets = push.work.targets;
   for (const std::string& text : prepared.errors().texts()) errors.Add([&text] { return text; });
   errors.Count(prepared.errors().count() - prepared.errors().texts().size());
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
+  for (std::size_t i = 0; i < targets.size(); ++i) {
     const PreparedFamily& family = prepared.families()[i];
     const Member* const own =
-        targets_[i].member != kNoIndex ? &verdict.group->members[targets_[i].member] : nullptr;
-    const bool bad = check.CheckFamily(family, targets_[i].family, own, errors) > 0;
+        targets[i].member != kNoIndex ? &verdict.group->members[targets[i].member] : nullptr;
+    const bool bad = check.CheckFamily(family, targets[i].family, own, errors) > 0;
     if (!push.checked && (bad || family.refused || family.error)) Suspect(family);
   }
 }
@@ -361,11 +382,11 @@ void MetricStore::Impl::Stamp(Group& group, const Entering& push, Bookkeeping wh
   std::int64_t& last = group.last_push[which];
   const bool restamped = member.family != nullptr && group.escaped_key == nullptr;
   if (restamped) {
-    Restamp(ChunkList::Text(member.slot_ref()), last, stamp_line_);
+    Restamp(ChunkList::Text(member.slot_ref()), last, push.work.stamp_line);
   } else {
-    stamp_line_ = BookkeepingLine(labels, which, BookkeepingValue(last));
+    push.work.stamp_line = BookkeepingLine(labels, which, BookkeepingValue(last));
   }
-  WriteBookkeeping(group, labels, which, stamp_line_);
+  WriteBookkeeping(group, labels, which, push.work.stamp_line);
 }
 
 void MetricStore::Impl::WriteBookkeeping(Group& group, const GroupingLabels& labels,
@@ -386,41 +407,42 @@ void MetricStore::Impl::WriteBookkeeping(Group& group, const GroupingLabels& lab
 
 void MetricStore::Impl::Apply(Group& group, const Entering& push) {
   const PreparedPush& prepared = push.prepared;
-  touched_.assign(group.members.size(), 0);
-  added_.clear();
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    Target& target = targets_[i];
+  std::vector<Target>& targets = push.work.targets;
+  std::vector<std::uint8_t>& touched = push.work.touched;
+  std::vector<Member>& added = push.work.added;
+  touched.assign(group.members.size(), 0);
+  added.clear();
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    Target& target = targets[i];
     const PreparedFamily& family = prepared.families()[i];
-    PrefetchTargets<&Block::PrefetchSlot>(group, i + kSlotsAhead, i + kSlotsAhead + 1);
-    PrefetchTargets<&Block::PrefetchText>(group, i + kTextsAhead, i + kTextsAhead + 1);
+    PrefetchTargets<&Block::PrefetchSlot>(group, push, i + kSlotsAhead, i + kSlotsAhead + 1);
+    PrefetchTargets<&Block::PrefetchText>(group, push, i + kTextsAhead, i + kTextsAhead + 1);
     if (target.member != kNoIndex) {
-      touched_[target.member] = 1;
+      touched[target.member] = 1;
       ApplyFamily(group, group.members[target.member], push, family);
     } else {
       if (target.family == nullptr) target.family = &state_->FindOrAddFamily(family.name);
-      Member& member = added_.emplace_back();
+      Member& member = added.emplace_back();
       member.family = target.family;
       ApplyFamily(group, member, push, family);
     }
   }
   const std::size_t capacity = group.members.capacity();
   const bool drops =
-      push.mode == PushMode::kReplace && std::ranges::find(touched_, 0) != touched_.end();
-  if (drops) DropUntouched(group, push.time);
-  if (!added_.empty()) {
-    group.members.insert(group.members.end(), std::make_move_iterator(added_.begin()),
-                         std::make_move_iterator(added_.end()));
+      push.mode == PushMode::kReplace && std::ranges::find(touched, 0) != touched.end();
+  if (drops) DropUntouched(group, push);
+  if (!added.empty()) {
+    group.members.insert(group.members.end(), std::make_move_iterator(added.begin()),
+                         std::make_move_iterator(added.end()));
     std::ranges::sort(group.members, std::less<>(), &Member::family);
-    added_.clear();
+    added.clear();
     if (group.members.capacity() > 2 * group.members.size()) group.members.shrink_to_fit();
   }
   state_->AccountMembers(group, capacity);
-  LinkFollowers(group);
+  LinkFollowers(group, targets);
   group.NoteTraces();
   File(group, push.deadline);
-  constexpr std::size_t kUsual = 1u << 14;
-  if (added_.capacity() > kUsual) decltype(added_)().swap(added_);
-  if (targets_.capacity() > kUsual) decltype(targets_)().swap(targets_);
+  push.work.Trim();
 }
 
 void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const Entering& push,
@@ -474,10 +496,11 @@ void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const Entering
   state_->ReplaceMember(group, member, std::move(content), family.has_samples);
 }
 
-void MetricStore::Impl::DropUntouched(Group& group, Deadline time) {
-  for (std::size_t i = 0; i < touched_.size(); ++i) {
-    if (touched_[i] != 0) continue;
-    state_->EmptyMember(group, group.members[i], time);
+void MetricStore::Impl::DropUntouched(Group& group, const Entering& push) {
+  const std::vector<std::uint8_t>& touched = push.work.touched;
+  for (std::size_t i = 0; i < touched.size(); ++i) {
+    if (touched[i] != 0) continue;
+    state_->EmptyMember(group, group.members[i], push.time);
     group.members[i].family = nullptr;
     ++freed_;
   }
@@ -485,11 +508,11 @@ void MetricStore::Impl::DropUntouched(Group& group, Deadline time) {
 }
 
 // Remembers the order of this push, so that the next one finds its families without look-ups.
-void MetricStore::Impl::LinkFollowers(Group& group) {
+void MetricStore::Impl::LinkFollowers(Group& group, const std::vector<Target>& targets) {
   std::uint32_t* link = &group.first;
   std::uint32_t guess = group.first;
-  for (std::size_t i = 0; i < targets_.size(); ++i) {
-    const StoredFamily* const family = targets_[i].family;
+  for (std::size_t i = 0; i < targets.size(); ++i) {
+    const StoredFamily* const family = targets[i].family;
     std::vector<Member>& members = group.members;
     if (guess >= members.size() || members[guess].family != family) {
       const Member* const member = group.Find(family);
