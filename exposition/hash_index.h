@@ -69,6 +69,18 @@ class HashIndex {
     size_ = 0;
   }
 
+  // Where a table begins and which bits of a hash count in it: enough to tell where a look-up will
+  // read first, which may be asked for ahead. Stale once the table has grown.
+  struct Outline {
+    std::uintptr_t begin = 0;
+    unsigned shift = 0;
+
+    std::uintptr_t HomeOf(std::uint64_t hash) const {
+      return begin + (TagOf(hash) >> shift) * sizeof(Slot);
+    }
+  };
+  Outline outline() const { return {reinterpret_cast<std::uintptr_t>(slots_), shift_}; }
+
   std::size_t memory() const { return many_.capacity() * sizeof(Slot); }  // bytes of its own
 
  private:

@@ -130,7 +130,8 @@ class MetricStore {
   bool Repeat(const RepeatedPush& push);
   // Whether fingerprints are of any use.
   bool TakesRepeats() const;
-  // Says that such a push is being read. Changes nothing but when memory is fetched.
+  // Says that a push to that group is about to be read. Takes no lock, and changes nothing but when
+  // memory is fetched.
   void Expect(const GroupKey& group);
 
   // The same in two steps, for a log that puts commands in order before they are applied: makes

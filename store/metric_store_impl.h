@@ -117,7 +117,8 @@ class MetricStore::Impl {
   void FetchForCollect() PGW_EXCLUDES(mutex_);
   ExpiryProgress EraseLocked(BootTime now, std::size_t families_max,
                              std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
-  void Anticipate(std::uint64_t hash, std::size_t families) PGW_EXCLUDES(mutex_);
+  void FetchGroup(std::uint64_t hash) PGW_EXCLUDES(mutex_);
+  void FetchTraces(std::uint64_t hash, std::size_t families) PGW_EXCLUDES(mutex_);
   // True if enough has been freed to tell the waker.
   bool DeleteLocked(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
   void Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
@@ -168,6 +169,10 @@ class MetricStore::Impl {
   void RewriteMember(Group& group, Member& member, Deadline deadline) PGW_REQUIRES(mutex_);
 
   const bool check_;
+  // The table of keys, for Expect(): read without the lock, written under it. As they are but
+  // hints, they may be of different moments.
+  std::atomic<std::uintptr_t> keys_begin_ = 0;
+  std::atomic<unsigned> keys_shift_ = 0;
   const OwnFamilyTable own_;
   std::function<void()> waker_;
   const DeflatedBytes deflated_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);

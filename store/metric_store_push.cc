@@ -36,10 +36,11 @@ void MetricStore::Impl::Workspace::Trim() {
 Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   thread_local PreparedPush prepared;
   const HashedView key(command.group->hash(), command.group->bytes());
-  Anticipate(key.hash, command.families->families.size());
+  FetchGroup(key.hash);
   const GroupingLabels labels(key.text);
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
+    FetchTraces(key.hash, command.families->families.size());
     status = Enter({WorkspaceOfThisThread(), key, labels, prepared, command.mode, check_,
                     command.received.wall, ToDeadline(command.received.boot),
                     ToDeadline(command.deadline), stamping, command.fingerprint},
@@ -134,7 +135,7 @@ void RecordedPush::Trim() {
 
 Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recorded) {
   const HashedView key(command.group->hash(), command.group->bytes());
-  Anticipate(key.hash, command.families->families.size());
+  FetchGroup(key.hash);
   recorded.record.clear();
   recorded.refusal.reset();
   recorded.group = command.group;
@@ -143,6 +144,7 @@ Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recor
   const GroupingLabels& labels = recorded.labels.emplace(key.text);
   PreparedPush& prepared = recorded.prepared;
   if (Status status = prepared.Prepare(labels, *command.families, own_); !status) return status;
+  FetchTraces(key.hash, command.families->families.size());
   if (prepared.refused()) {
     recorded.refusal = TimestampError();
   } else if (check_ && !prepared.errors().empty()) {
@@ -211,14 +213,26 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
   return refused ? Status() : status;
 }
 
-// With many groups all that a push touches is cold. So it is asked for in steps, with other work in
-// between, and has come when the store is locked to write.
+// With many groups all that a push touches is cold: the table of keys, behind that the group, and
+// behind that what the group had written. Each is asked for once the one before has come, with
+// other work in between, so that nothing is waited for when the store is locked to write.
 void MetricStore::Impl::Expect(const GroupKey& group) {
-  MutexLock lock(mutex_);
-  if (const Group* const likely = state_->Guess(group.hash())) likely->Prefetch();
+  const HashIndex::Outline keys{keys_begin_.load(std::memory_order_relaxed),
+                                keys_shift_.load(std::memory_order_relaxed)};
+  if (keys.begin != 0) PrefetchLine(keys.HomeOf(group.hash()));
 }
 
-void MetricStore::Impl::Anticipate(std::uint64_t hash, std::size_t families) {
+void MetricStore::Impl::FetchGroup(std::uint64_t hash) {
+  MutexLock lock(mutex_);
+  const HashIndex::Outline keys = state_->key_table();
+  if (keys.begin != keys_begin_.load(std::memory_order_relaxed)) {
+    keys_begin_.store(keys.begin, std::memory_order_relaxed);
+    keys_shift_.store(keys.shift, std::memory_order_relaxed);
+  }
+  if (const Group* const likely = state_->Guess(hash)) likely->Prefetch();
+}
+
+void MetricStore::Impl::FetchTraces(std::uint64_t hash, std::size_t families) {
   MutexLock lock(mutex_);
   if (const Group* const likely = state_->Guess(hash)) likely->PrefetchTraces(families);
 }

@@ -38,6 +38,9 @@ class State {
   // it.
   Group* Guess(std::uint64_t hash) const;
 
+  // Where Guess() will look.
+  HashIndex::Outline key_table() const { return groups_.outline(); }
+
   // The group of that key if it is alive.
   Group* FindAlive(const HashedView& key, Deadline now);
 

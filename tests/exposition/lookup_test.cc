@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <random>
 #include <set>
 #include <string>
@@ -82,6 +84,26 @@ TEST(HashIndexTest, AsksForTheOneThatMatchesAmongEqualHashes) {
   for (std::uint32_t i = 0; i < 50; ++i) index.Insert(42, i);
   EXPECT_EQ(index.Find(42, [](std::uint32_t i) { return i == 37; }), 37U);
   EXPECT_EQ(index.Find(42, [](std::uint32_t) { return false; }), HashIndex::kNone);
+}
+
+TEST(HashIndexTest, TellsWhereALookUpBegins) {
+  HashIndex index;
+  const auto entry_at = [](std::uintptr_t place) {
+    std::array<std::uint32_t, 2> entry{};  // upper half of the hash, index
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the table is there.
+    std::memcpy(entry.data(), reinterpret_cast<const void*>(place), sizeof entry);
+    return entry;
+  };
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    const std::uint64_t hash = KeyedHash(std::to_string(i));
+    // What is inserted into a free home stands there.
+    const std::uintptr_t home = index.outline().HomeOf(hash);
+    const bool free = entry_at(home)[1] == HashIndex::kNone;
+    index.Insert(hash, i);
+    if (!free || index.outline().HomeOf(hash) != home) continue;  // taken, or the table has grown
+    const std::array<std::uint32_t, 2> wanted = {static_cast<std::uint32_t>(hash >> 32), i};
+    ASSERT_EQ(entry_at(home), wanted) << i;
+  }
 }
 
 TEST(SeriesFinderTest, ComparesLabelsWhateverTheirOrder) {
