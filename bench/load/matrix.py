@@ -2,7 +2,7 @@
 """Runs the load measurements beside the peers and writes the figures as JSON.
 
     matrix.py --run short|full|smoke --build build/release --peers build/peers --json build/bench/load.json
-              [--ours FILE] [--only PART …]
+              [--ours FILE] [--empty FILE] [--only PART …]
 
 `short` takes six minutes, `full` twenty. `smoke` is for tests: everything in its smallest form and
 without peers; it fails if anything expired early or late, or a request failed. With --only the parts
@@ -221,6 +221,7 @@ def main() -> int:
     parser.add_argument("--run", choices=RUNS, default="short")
     parser.add_argument("--build", type=pathlib.Path, default="build/release", help="where our programs were built")
     parser.add_argument("--ours", type=os.path.abspath, help="another pushgateway than that of --build")
+    parser.add_argument("--empty", type=os.path.abspath, help="another http_empty_server than that of --build")
     parser.add_argument("--peers", type=pathlib.Path, default="build/peers")
     parser.add_argument("--folder", type=os.path.abspath, default="build", help="its disk is what files are kept on")
     parser.add_argument("--json", type=pathlib.Path)
@@ -229,7 +230,8 @@ def main() -> int:
     options = parser.parse_args()
     build = options.build.resolve()
     options.ours = options.ours or str(build / "server/pushgateway")
-    options.empty, options.load = str(build / "bench/http_empty_server"), str(build / "bench/load/pushgateway-load")
+    options.empty = options.empty or str(build / "bench/http_empty_server")
+    options.load = str(build / "bench/load/pushgateway-load")
     options.sizes = RUNS[options.run]
     # Ours raise their own; this script's is what they are given.
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
