@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace pgw {
 namespace {
@@ -47,6 +48,22 @@ bool IsForbidden() {
 // NOLINTNEXTLINE(performance-no-int-to-ptr): addresses that the kernel told.
 void* Pointer(std::uintptr_t address) { return reinterpret_cast<void*>(address); }
 
+// Has the kernel make a large page and takes it back: the next one made is that. Behind a virtual
+// machine's memory there is often nothing yet, and the host finds it in small pages. It does so
+// now, which takes some milliseconds, and not while the piece is being copied and others wait.
+void MakeOneReady() {
+  constexpr std::size_t kRoom = 2 * HugePages::kPageBytes;
+  void* const room =
+      mmap(nullptr, kRoom, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) return;
+  auto begin = reinterpret_cast<std::uintptr_t>(room);
+  begin = (begin + HugePages::kPageBytes - 1) / HugePages::kPageBytes * HugePages::kPageBytes;
+  if (madvise(Pointer(begin), HugePages::kPageBytes, MADV_HUGEPAGE) == 0) {
+    *static_cast<volatile char*>(Pointer(begin)) = 1;
+  }
+  munmap(room, kRoom);
+}
+
 bool IsInUse(std::uintptr_t begin) {
   const auto page_bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   const std::size_t pages = HugePages::kPageBytes / page_bytes;
@@ -63,12 +80,14 @@ bool HugePages::PackNext() {
     failures_ = 0;
     FindRanges();
   }
+  bool ready = false;
   for (int looks = 0; !ranges_.empty() && looks < kLooksMax; ++looks) {
     Range& range = ranges_.back();
     const std::uintptr_t piece = range.begin;
     range.begin += kPageBytes;
     if (range.begin == range.end) ranges_.pop_back();
     if (!IsInUse(piece)) continue;
+    if (!std::exchange(ready, true)) MakeOneReady();
     const auto begin = std::chrono::steady_clock::now();
     const bool packed = madvise(Pointer(piece), kPageBytes, kCollapse) == 0;
     failures_ = packed ? 0 : failures_ + 1;

@@ -15,8 +15,8 @@ namespace pgw {
 
 class HugePages {
  public:
-  // Looks for the next piece of the heap that can be put together, and does that: some
-  // milliseconds, in which who touches that piece waits, with whatever lock it has. Returns whether
+  // Looks for the next piece of the heap that can be put together, and does that: a millisecond or
+  // so, in which who touches that piece waits, with whatever lock it has. Returns whether
   // there is more to look at; after that it begins from the start. Never fails: where the kernel
   // cannot do that, or its administrator has forbidden it, there is nothing to look at. Not
   // thread-safe; others may use their memory as they like.

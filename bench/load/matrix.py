@@ -64,6 +64,7 @@ class Sizes:
     cliff_groups: int = 200  # of 1,000 series
     cliff_ttl: int = 5
     cliff_after: int = 10
+    floor_seconds: int = 10  # at the empty handler, for comparison
     stalled: int = 2_000
     stalled_seconds: int = 5
     beside_groups: int = 10_000
@@ -77,14 +78,14 @@ RUNS = {
     "short": Sizes(),
     "full": Sizes(put_groups=(100, 1_000, 10_000, 100_000), go_groups=(100, 1_000, 10_000), push_rounds=9, push_seconds=1.5,
                   k0s_pushes=300, scrape_rounds=9, memory_groups=100_000, idle_seconds=60, settle_seconds=35,
-                  scenarios=SCENARIOS, scenario_seconds=12, cliff_runs=3, cliff_groups=1_000, cliff_ttl=8, stalled=10_000,
-                  stalled_seconds=10, beside_groups=100_000, beside_seconds=10,
+                  scenarios=SCENARIOS, scenario_seconds=12, cliff_runs=5, cliff_groups=1_000, cliff_ttl=8, floor_seconds=40,
+                  stalled=10_000, stalled_seconds=10, beside_groups=100_000, beside_seconds=10,
                   kept=durability.Sizes(pause_runs=3)),
     "smoke": Sizes(push_groups=(100,), put_groups=(100,), push_rounds=1, push_seconds=0.2, k0s_rounds=1, k0s_pushes=5,
                    scrape_groups=100, scrape_rounds=1, scrapes=2, starts=1, memory_groups=1_000, idle_seconds=1,
                    settle_seconds=1, scenarios={name: SCENARIOS[name] for name in ("steady", "churn")}, scenario_ttl=2,
-                   scenario_seconds=5, cliff_groups=100, cliff_ttl=3, cliff_after=2, stalled=200, stalled_seconds=2,
-                   beside_groups=1_000, beside_runs=1, beside_seconds=1, kept=durability.Sizes.smoke()),
+                   scenario_seconds=5, cliff_groups=100, cliff_ttl=3, cliff_after=2, floor_seconds=2, stalled=200,
+                   stalled_seconds=2, beside_groups=1_000, beside_runs=1, beside_seconds=1, kept=durability.Sizes.smoke()),
 }
 
 

@@ -58,7 +58,7 @@ class Goal:
 def _at_least(ratio: str, bound: float, suffix: str = "") -> Callable[[dict], Verdict | None]:
     def judge(row: dict) -> Verdict | None:
         value = row.get("ratios", {}).get(ratio)
-        return None if value is None else Verdict(percent(value) + suffix, value >= bound)
+        return None if value is None else Verdict(f"{value:.1%}{suffix}", value >= bound)
 
     return judge
 
@@ -101,7 +101,10 @@ def _beside(row: dict) -> Verdict:
 
 def _cliff_delay(row: dict) -> Verdict:
     each = ", ".join(number(run["max_ms"]) for run in row["runs"])
-    return Verdict(f"{number(row['max_ms'])} ms (runs: {each}); in other seconds {number(row['quiet_max_ms'])} ms",
+    floor = row["floor"]
+    return Verdict(f"{number(row['max_ms'])} ms (runs: {each}; p99 {number(row['p99_ms'])}); in other seconds "
+                   f"{number(row['quiet_max_ms'])} ms. The empty handler, asked as often: "
+                   f"above 2 ms in {floor['above_2_ms']} of {floor['seconds']} seconds, at most {number(floor['max_ms'])} ms",
                    row["max_ms"] <= 2)
 
 
