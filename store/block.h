@@ -63,14 +63,14 @@ class alignas(sizeof(Slot)) Block {
 
   const Slot& slot(std::uint32_t index) const { return slots()[index]; }
   std::string_view bytes() const { return {data(), used_}; }
-  // Asks for what is about to be read of a slot, first its place, then, once that has come, its
-  // text.
+  // Asks for what is about to be changed of a slot, first its place, then, once that has come, its
+  // text. Four slots share a line, and seldom change.
   void PrefetchSlot(std::uint32_t index) const {
     Prefetch(this, sizeof(Block));
     Prefetch(slots() + index, sizeof(Slot));
   }
   void PrefetchText(std::uint32_t index) const {
-    Prefetch(data() + slot(index).offset, 2 * kCacheLine);
+    PrefetchToWrite(data() + slot(index).offset, 2 * kCacheLine);
   }
   std::string_view text(const Slot& slot) const { return {data() + slot.offset, slot.size}; }
   std::uint32_t line_count() const { return line_count_; }  // of everything in bytes()

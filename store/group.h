@@ -59,7 +59,7 @@ class Trace {
     pgw::Prefetch(chunk_, sizeof(Chunk));
     pgw::Prefetch(block_, sizeof(Block));
     pgw::Prefetch(block_ + slot_, sizeof(Slot));
-    pgw::Prefetch(block_ + text_, 2 * kCacheLine);
+    PrefetchToWrite(block_ + text_, 2 * kCacheLine);
   }
 
  private:
@@ -93,13 +93,13 @@ struct alignas(kCacheLine) Group : CalendarEntry {
   }
   // Asks for the group itself, and, once that has come, for what a push of so many families is
   // likely to touch.
-  void Prefetch() const { pgw::Prefetch(this, sizeof(Group)); }
+  void Prefetch() const { PrefetchToWrite(this, sizeof(Group)); }
   void PrefetchTraces(std::size_t families) const {
     if (key_.size() > kKeyInside) pgw::Prefetch(key_.data(), key_.size());
     if (families > 1 && members.size() <= kMembersExpected) {
-      pgw::Prefetch(members.data(), members.size() * sizeof(Member));
+      PrefetchToWrite(members.data(), members.size() * sizeof(Member));
     } else if (first < members.size()) {
-      pgw::Prefetch(&members[first], sizeof(Member));
+      PrefetchToWrite(&members[first], sizeof(Member));
     }
     for (const Trace& trace : traces_) trace.Prefetch();
   }
