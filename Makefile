@@ -151,10 +151,10 @@ bench: measure ## micro benchmarks, then a short load run beside the peers; writ
 bench-full: RUN := full
 bench-full: measure ## the same, longer: every scenario, 1,000,000 series, 10,000 stalled clients
 
-# What is measured is the program that ships, and the empty handler built as it is; the benchmarks themselves and the
-# load generator are of the distribution's compiler.
+# What is measured is the program that ships, and the empty handler built as it is, so this needs what images need; the
+# micro benchmarks and the load generator are of the distribution's compiler.
 .PHONY: measure build-bench
-measure: ARCHS := $(shell dpkg --print-architecture)
+measure: override ARCHS = $(shell dpkg --print-architecture)
 measure: build-bench programs
 	cmake --build build/cross-$(ARCHS) -j $(JOBS) --target http_empty_server
 	@# 77: one of them cannot be had, and is left out.

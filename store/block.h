@@ -64,7 +64,8 @@ class alignas(sizeof(Slot)) Block {
   const Slot& slot(std::uint32_t index) const { return slots()[index]; }
   std::string_view bytes() const { return {data(), used_}; }
   // Asks for what is about to be changed of a slot, first its place, then, once that has come, its
-  // text. Four slots share a line, and seldom change.
+  // text. The place is asked for to be read: four slots share a line, and without a time to live
+  // most pushes leave it as it is.
   void PrefetchSlot(std::uint32_t index) const {
     Prefetch(this, sizeof(Block));
     Prefetch(slots() + index, sizeof(Slot));

@@ -4,10 +4,12 @@
 #include <cassert>
 #include <utility>
 
+#include "exposition/hash_index.h"
 #include "store/bookkeeping.h"
 #include "store/command_record.h"
 #include "store/cross_check.h"
 #include "store/metric_store_impl.h"
+#include "store/prefetch.h"
 
 namespace pgw {
 namespace {
@@ -71,6 +73,7 @@ Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
     earlier = state_->calendar().Next() < next || MuchHasChanged();
     if (push.unpins && UnpinLocked()) earlier = true;
   }
+  push.work.Trim();
   if (earlier && waker_) waker_();
   return status;
 }
@@ -79,6 +82,7 @@ bool MetricStore::Impl::Repeat(const RepeatedPush& push) {
   if (!TakesRepeats()) return false;
   static const PreparedPush nothing;
   const HashedView key(push.group->hash(), push.group->bytes());
+  FetchGroup(key.hash);
   const GroupingLabels labels(key.text);
   bool repeats = false;
   const Status status =
@@ -160,6 +164,7 @@ Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recor
                         0};
     const Verdict verdict = Judge(push);
     recorded.refusal = verdict.twin ? TwinError(labels, push.received) : verdict.errors.ToError();
+    push.work.Trim();
   }
   if (recorded.refusal) {
     AppendRefusedPushRecord(command.received, key.text, check_, recorded.record);
@@ -215,7 +220,7 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
 
 // With many groups all that a push touches is cold: the table of keys, behind that the group, and
 // behind that what the group had written. Each is asked for once the one before has come, with
-// other work in between, so that nothing is waited for when the store is locked to write.
+// other work in between; the last, all of it together, right before the store is locked to write.
 void MetricStore::Impl::Expect(const GroupKey& group) {
   const HashIndex::Outline keys{keys_begin_.load(std::memory_order_relaxed),
                                 keys_shift_.load(std::memory_order_relaxed)};
@@ -225,7 +230,8 @@ void MetricStore::Impl::Expect(const GroupKey& group) {
 void MetricStore::Impl::FetchGroup(std::uint64_t hash) {
   MutexLock lock(mutex_);
   const HashIndex::Outline keys = state_->key_table();
-  if (keys.begin != keys_begin_.load(std::memory_order_relaxed)) {
+  if (keys.begin != keys_begin_.load(std::memory_order_relaxed) ||
+      keys.shift != keys_shift_.load(std::memory_order_relaxed)) {
     keys_begin_.store(keys.begin, std::memory_order_relaxed);
     keys_shift_.store(keys.shift, std::memory_order_relaxed);
   }
@@ -278,8 +284,8 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
   if (push.stamping == Stamping::kStamps) StampPush(group, push, kSuccess);
   Apply(group, push);
   if (push.checked && push.fingerprint) {
-    state_->Remember(group,
-                     {*push.fingerprint, static_cast<std::uint32_t>(push.work.targets.size())});
+    const std::size_t families = push.prepared.families().size();
+    state_->Remember(group, {*push.fingerprint, static_cast<std::uint32_t>(families)});
   }
   return {};
 }
@@ -456,7 +462,6 @@ void MetricStore::Impl::Apply(Group& group, const Entering& push) {
   LinkFollowers(group, targets);
   group.NoteTraces();
   File(group, push.deadline);
-  push.work.Trim();
 }
 
 void MetricStore::Impl::ApplyFamily(Group& group, Member& member, const Entering& push,

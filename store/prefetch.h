@@ -19,9 +19,11 @@ inline void PrefetchLine(std::uintptr_t address) {
 // The same, to be written to: the other cores give up their copies at once.
 inline void PrefetchLineToWrite(std::uintptr_t address) {
 #if defined(__x86_64__)
-  // Compilers write it only for processors that say they know it. Others do nothing, but for the
-  // very first 64-bit ones of 2004, which do not run this.
+  // Compilers write it only for processors that say they know it. Others take it for nothing, but
+  // for the very first 64-bit ones of 2004, which are not supported.
   __asm__ volatile("prefetchw (%0)" : : "r"(address));
+#elif defined(__arm__)
+  PrefetchLine(address);  // not every ARMv7 has pldw, and compilers leave it out then
 #else
   // NOLINTNEXTLINE(performance-no-int-to-ptr): nothing is read there.
   __builtin_prefetch(reinterpret_cast<const void*>(address), 1);

@@ -44,7 +44,7 @@ def _push_ratios(samples: dict, groups: int, fewest: int) -> dict:
 
 def pushes(options, rows: dict, whole: bool) -> None:
     """Pushes/s into few and many groups, the empty handler and nginx, in turns. The empty handler is asked the same
-    as ours, since requests for many groups cost the generator more; nginx once in each round."""
+    as ours; nginx, to which it makes no difference, once in each round."""
     sizes = options.sizes
     counts = sizes.put_groups if whole else sizes.push_groups
     samples: dict = {}

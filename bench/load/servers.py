@@ -69,11 +69,13 @@ def settle(server) -> None:
     def huge() -> str:
         return re.search(r"AnonHugePages:\s+(\d+)", pathlib.Path(f"/proc/{server.pid}/smaps_rollup").read_text()).group(1)
 
-    before = None
     if memory_mb(server.pid) < 40:
         return  # it does not even begin
+    before, same = None, 0
     for _ in range(120):
-        if (now := huge()) == before:
+        now = huge()
+        same = same + 1 if now == before else 0
+        if same == 2:
             return
         before = now
         time.sleep(1.5)

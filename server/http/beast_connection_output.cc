@@ -15,10 +15,6 @@ namespace {
 
 // Bodies up to this size are copied behind their headers instead of being sent from their place.
 constexpr std::size_t kInlineBodyMax = 16 * 1024;
-// What one system call sends at most: less than a segment of the loopback interface, 65,483 bytes.
-// Of a call that spans two segments a packet of a few bytes goes out besides, and wakes a reader
-// that has caught up once more: 9.5 MB in calls of 64 KB take 5 to 6 ms, of 60,000 bytes 1.8.
-constexpr std::size_t kBytesPerSend = 60'000;
 
 }  // namespace
 
@@ -136,7 +132,7 @@ bool Connection::SendSegments(Outgoing& out) {
   while (out.next_segment < out.segments.size()) {
     const std::size_t left = std::min(kVectorsMax, out.segments.size() - out.next_segment);
     std::size_t count = 0;
-    for (std::size_t room = kBytesPerSend; count < left && room > 0; ++count) {
+    for (std::size_t room = kSendBytesMax; count < left && room > 0; ++count) {
       const std::string_view segment = out.segments[out.next_segment + count].substr(0, room);
       vectors[count] = {const_cast<char*>(segment.data()), segment.size()};
       room -= segment.size();

@@ -4,14 +4,15 @@
 #include <utility>
 
 #include "server/routes/deflater.h"
+#include "server/routes/scrape_body.h"
 
 namespace pgw {
 namespace {
 
 constexpr std::size_t kOutputBytes = 16 * 1024;
-// After this much input a call has taken long enough, half a millisecond: what is done is sent, and
-// other connections of the thread have their turn.
-constexpr std::size_t kInputBytesPerCall = 64 * 1024;
+// After this much input, one call of a scrape, a call has taken long enough, half a millisecond:
+// what is done is sent, and other connections of the thread have their turn.
+constexpr std::size_t kInputBytesPerCall = kScrapeBytesPerCall;
 
 }  // namespace
 

@@ -10,13 +10,13 @@
 #include "exposition/wire.h"
 
 namespace pgw {
+
+static_assert(kScrapeBytesPerCall + 2 * 1024 <= http::kSendBytesMax, "with a head before it");
+
 namespace {
 
 // Pieces below this are copied together; larger ones are worth an entry of their own in writev.
 constexpr std::size_t kGatherBelowBytes = 4 * 1024;
-// What a call gives at most, so that it leaves in one send, head included (http::Connection). Of
-// 32, 48, 56 and 64 KB, 56 are the fastest.
-constexpr std::size_t kBytesPerCall = 56 * 1024;
 
 // Fields of io.prometheus.client.MetricFamily.
 constexpr std::uint32_t kNameField = 1;
@@ -135,7 +135,7 @@ void TextScrape::AddEscapedSamples(std::size_t family, Escaping escaping) {
 void TextScrape::Next(std::vector<std::string_view>& pieces) {
   // Views into gathered_ are made while it grows, so it must not move.
   gathered_.clear();
-  gathered_.reserve(kBytesPerCall);
+  gathered_.reserve(kScrapeBytesPerCall);
   std::size_t run_start = 0;  // of what was gathered since the last large piece
   std::size_t total = 0;
   const auto end_run = [&] {
@@ -144,8 +144,8 @@ void TextScrape::Next(std::vector<std::string_view>& pieces) {
     }
     run_start = gathered_.size();
   };
-  while (at_ < pieces_.size() && total < kBytesPerCall) {
-    const std::string_view piece = pieces_[at_].text.substr(offset_, kBytesPerCall - total);
+  while (at_ < pieces_.size() && total < kScrapeBytesPerCall) {
+    const std::string_view piece = pieces_[at_].text.substr(offset_, kScrapeBytesPerCall - total);
     if (piece.size() < kGatherBelowBytes) {
       gathered_.append(piece);
     } else {
@@ -168,13 +168,13 @@ void MessageScrape::Next(std::vector<std::string_view>& pieces) {
   if (sent_ == buffer_.size()) {
     buffer_.clear();
     sent_ = 0;
-    while (buffer_.size() < kBytesPerCall) {
+    while (buffer_.size() < kScrapeBytesPerCall) {
       const auto item = families_.Next();
       if (!item) break;
       AppendFamily(*item, buffer_);
     }
   }
-  const std::string_view piece = std::string_view(buffer_).substr(sent_, kBytesPerCall);
+  const std::string_view piece = std::string_view(buffer_).substr(sent_, kScrapeBytesPerCall);
   if (!piece.empty()) pieces.push_back(piece);
   sent_ += piece.size();
 }

@@ -2,6 +2,7 @@
 // Knows store and exposition.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,10 @@
 #include "store/snapshot.h"
 
 namespace pgw {
+
+// What a call of Next() gives of a scrape at most, so that it leaves in one send. Of 32, 48, 56 and
+// 64 KB, 56 are the fastest.
+inline constexpr std::size_t kScrapeBytesPerCall = 56 * 1024;
 
 // What a scrape shows. Own families are sorted by name.
 struct ScrapeContent {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "exposition/protobuf_reader.h"
+#include "server/routes/gzip_stream.h"
 #include "tests/support/store_driver.h"
 
 namespace pgw {
@@ -17,8 +19,7 @@ namespace {
 using testing::At;
 using testing::StoreDriver;
 
-// With a head of 2 KB less than a segment of the loopback interface.
-constexpr std::size_t kCallBytes = 56 * 1024;
+constexpr Negotiated kFormat{ExpositionFormat::kProtobuf, Escaping::kUnderscores};
 
 // What each call gives.
 std::vector<std::string> Calls(http::BodySource& source) {
@@ -54,8 +55,8 @@ TEST(ScrapeBodyTest, EveryCallForTextIsFullButTheLast) {
   ASSERT_GT(calls.size(), 20U);
   std::string together;
   for (std::size_t i = 0; i < calls.size(); ++i) {
-    EXPECT_LE(calls[i].size(), kCallBytes) << i;
-    EXPECT_TRUE(calls[i].size() == kCallBytes || i + 1 == calls.size()) << i;
+    EXPECT_LE(calls[i].size(), kScrapeBytesPerCall) << i;
+    EXPECT_TRUE(calls[i].size() == kScrapeBytesPerCall || i + 1 == calls.size()) << i;
     together += calls[i];
   }
   EXPECT_TRUE(together == whole);
@@ -63,10 +64,38 @@ TEST(ScrapeBodyTest, EveryCallForTextIsFullButTheLast) {
 }
 
 TEST(ScrapeBodyTest, NoCallForMessagesIsLonger) {
-  MessageScrape scrape(Content(), {ExpositionFormat::kProtobuf, Escaping::kUnderscores});
+  MessageScrape scrape(Content(), kFormat);
   const std::vector<std::string> calls = Calls(scrape);
   ASSERT_GT(calls.size(), 10U);
-  for (const std::string& call : calls) EXPECT_LE(call.size(), kCallBytes);
+  std::string together;
+  for (const std::string& call : calls) {
+    EXPECT_LE(call.size(), kScrapeBytesPerCall);
+    together += call;
+  }
+  FamilySet set;
+  ASSERT_TRUE(ParseDelimited(together, set).ok());
+  std::size_t samples = 0;
+  for (const Family& family : set.families) samples += family.metric_count;
+  EXPECT_EQ(samples, 10U * (1 + 200 + 3000) + 2 * 30);  // with the times of the last push
+}
+
+// Gives the same full piece some times.
+class FullPieces final : public http::BodySource {
+ public:
+  void Next(std::vector<std::string_view>& pieces) override {
+    if (left_-- > 0) pieces.push_back(piece_);
+  }
+
+  static constexpr int kPieces = 10;
+
+ private:
+  const std::string piece_ = std::string(kScrapeBytesPerCall, 'x');
+  int left_ = kPieces;
+};
+
+TEST(ScrapeBodyTest, GzipCompressesOneFullCallATurn) {
+  GzipStream zipped(std::make_unique<FullPieces>());
+  EXPECT_GE(Calls(zipped).size(), std::size_t{FullPieces::kPieces});
 }
 
 }  // namespace

@@ -25,6 +25,13 @@ using LabelList = std::vector<std::pair<std::string_view, std::string_view>>;
 const LabelList kGroup{{"job", "j"}};
 constexpr char kBody[] = "# HELP m First.\n# TYPE m gauge\nm 1\n# TYPE n counter\nn 2\n";
 constexpr std::int64_t kTtl = 1000;
+constexpr int kMany = 20'000;
+
+std::string ManyFamilies() {
+  std::string body;
+  for (int i = 0; i < kMany; ++i) body += "m" + std::to_string(i) + " 1\n";
+  return body;
+}
 
 class RepeatTest : public ::testing::Test {
  protected:
@@ -202,6 +209,21 @@ TEST_F(RepeatTest, CoversBodiesWithoutSamples) {
   EXPECT_TRUE(Repeats("# nothing\n", 900));
   EXPECT_EQ(Scrape(1000), "");
   EXPECT_EQ(Group(1000).last_success, At(900).wall);
+}
+
+// More families than a thread keeps room for.
+TEST_F(RepeatTest, RenewsAllOfVeryManyFamilies) {
+  const std::string body = ManyFamilies();
+  ASSERT_TRUE(Push(body, 0).ok());
+  ASSERT_TRUE(Repeats(body, 600));
+  EXPECT_EQ(Group(1500).families.size(), std::size_t{kMany});
+}
+
+TEST_F(RepeatTest, RenewsASmallPushBehindARefusedOneOfVeryMany) {
+  ASSERT_FALSE(Push(ManyFamilies() + "twice 1\ntwice 1\n", 0).ok());
+  ASSERT_TRUE(Push(kBody, 1).ok());
+  ASSERT_TRUE(Repeats(kBody, 600));
+  EXPECT_EQ(Group(1500).families.size(), 2U);
 }
 
 TEST_F(RepeatTest, HoldsForAReplacingPush) {

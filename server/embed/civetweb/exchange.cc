@@ -15,7 +15,7 @@ namespace {
 using http::Response;
 
 constexpr std::size_t kPieceBytes = 16 * 1024;
-constexpr std::size_t kGatheredBytesMax = 60'000;  // a segment of the loopback interface
+constexpr std::size_t kGatheredBytesMax = 64 * 1024;
 // What a client may still send of a body that was refused without being read, before giving up its
 // connection is cheaper than reading on.
 constexpr std::uint64_t kDiscardBytesMax = 256 * 1024;
