@@ -32,21 +32,22 @@ inline void PrefetchLineToWrite(std::uintptr_t address) {
 }
 
 // All lines of `size` bytes.
-inline void Prefetch(std::uintptr_t from, std::size_t size) {
+template <void (*kAsk)(std::uintptr_t) = PrefetchLine>
+void Prefetch(std::uintptr_t from, std::size_t size) {
   if (size == 0) return;
-  for (std::size_t at = 0; at < size; at += kCacheLine) PrefetchLine(from + at);
-  PrefetchLine(from + size - 1);
+  for (std::size_t at = 0; at < size; at += kCacheLine) kAsk(from + at);
+  kAsk(from + size - 1);
 }
-inline void Prefetch(const void* from, std::size_t size) {
-  Prefetch(reinterpret_cast<std::uintptr_t>(from), size);
+template <void (*kAsk)(std::uintptr_t) = PrefetchLine>
+void Prefetch(const void* from, std::size_t size) {
+  Prefetch<kAsk>(reinterpret_cast<std::uintptr_t>(from), size);
 }
+// The same, to be written to.
 inline void PrefetchToWrite(std::uintptr_t from, std::size_t size) {
-  if (size == 0) return;
-  for (std::size_t at = 0; at < size; at += kCacheLine) PrefetchLineToWrite(from + at);
-  PrefetchLineToWrite(from + size - 1);
+  Prefetch<PrefetchLineToWrite>(from, size);
 }
 inline void PrefetchToWrite(const void* from, std::size_t size) {
-  PrefetchToWrite(reinterpret_cast<std::uintptr_t>(from), size);
+  Prefetch<PrefetchLineToWrite>(from, size);
 }
 
 }  // namespace pgw
