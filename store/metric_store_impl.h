@@ -90,7 +90,6 @@ class MetricStore::Impl {
 
   // A push on its way into the store, ready to be applied.
   struct Entering {
-    Workspace& work;
     const HashedView& key;
     const GroupingLabels& labels;
     const PreparedPush& prepared;
@@ -103,6 +102,7 @@ class MetricStore::Impl {
     std::optional<Fingerprint> fingerprint = {};
     bool* repeats = nullptr;  // set: enters only if it repeats the last push, and this says whether
     bool unpins = false;      // UnpinTime() once it has entered
+    Workspace& work = WorkspaceOfThisThread();
   };
   enum class TimeRule : unsigned char { kNotBeforeLatest, kAsItSays };
   // What the store thinks of it.

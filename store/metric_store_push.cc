@@ -43,9 +43,9 @@ Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
     FetchTraces(key.hash, command.families->families.size());
-    status = Enter({WorkspaceOfThisThread(), key, labels, prepared, command.mode, check_,
-                    command.received.wall, ToDeadline(command.received.boot),
-                    ToDeadline(command.deadline), stamping, command.fingerprint},
+    status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
+                    ToDeadline(command.received.boot), ToDeadline(command.deadline), stamping,
+                    command.fingerprint},
                    TimeRule::kNotBeforeLatest);
   }
   prepared.Trim();
@@ -85,11 +85,10 @@ bool MetricStore::Impl::Repeat(const RepeatedPush& push) {
   FetchGroup(key.hash);
   const GroupingLabels labels(key.text);
   bool repeats = false;
-  const Status status =
-      Enter({WorkspaceOfThisThread(), key, labels, nothing, PushMode::kMerge, check_,
-             push.received.wall, ToDeadline(push.received.boot), ToDeadline(push.deadline),
-             Stamping::kStamps, push.fingerprint, &repeats},
-            TimeRule::kNotBeforeLatest);
+  const Status status = Enter({key, labels, nothing, PushMode::kMerge, check_, push.received.wall,
+                               ToDeadline(push.received.boot), ToDeadline(push.deadline),
+                               Stamping::kStamps, push.fingerprint, &repeats},
+                              TimeRule::kNotBeforeLatest);
   return status.ok() && repeats;
 }
 
@@ -153,8 +152,7 @@ Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recor
     recorded.refusal = TimestampError();
   } else if (check_ && !prepared.errors().empty()) {
     MutexLock lock(mutex_);
-    const Entering push{WorkspaceOfThisThread(),
-                        key,
+    const Entering push{key,
                         labels,
                         prepared,
                         command.mode,
@@ -178,9 +176,8 @@ Status MetricStore::Impl::Record(const PushCommand& command, RecordedPush& recor
 Status MetricStore::Impl::ApplyAndUnpin(const RecordedPush& recorded, BootTime time,
                                         BootTime deadline) {
   const HashedView key(recorded.group->hash(), recorded.group->bytes());
-  Entering push{WorkspaceOfThisThread(), key,    *recorded.labels,  recorded.prepared,
-                recorded.mode,           check_, recorded.received, ToDeadline(time),
-                ToDeadline(deadline)};
+  Entering push{key,    *recorded.labels,  recorded.prepared, recorded.mode,
+                check_, recorded.received, ToDeadline(time),  ToDeadline(deadline)};
   push.unpins = true;
   const Status status = Enter(push, TimeRule::kAsItSays);
   return recorded.refusal ? Status() : status;
@@ -210,8 +207,8 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
   if (status.ok()) {
     const HashedView key(record.group);
     const GroupingLabels labels(record.group);
-    status = Enter({WorkspaceOfThisThread(), key, labels, prepared, record.mode, record.checked,
-                    record.time.wall, ToDeadline(record.time.boot), ToDeadline(deadline)},
+    status = Enter({key, labels, prepared, record.mode, record.checked, record.time.wall,
+                    ToDeadline(record.time.boot), ToDeadline(deadline)},
                    TimeRule::kAsItSays);
   }
   prepared.Trim();

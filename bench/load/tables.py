@@ -55,10 +55,10 @@ class Goal:
     judge: Callable[[dict], Verdict | None]  # nothing: was not measured
 
 
-def _at_least(ratio: str, bound: float, suffix: str = "") -> Callable[[dict], Verdict | None]:
+def _at_least(ratio: str, bound: float) -> Callable[[dict], Verdict | None]:
     def judge(row: dict) -> Verdict | None:
         value = row.get("ratios", {}).get(ratio)
-        return None if value is None else Verdict(f"{value:.1%}{suffix}", value >= bound)
+        return None if value is None else Verdict(f"{value:.1%}", value >= bound)
 
     return judge
 
