@@ -81,6 +81,10 @@ class HashIndex {
   };
   Outline outline() const { return {reinterpret_cast<std::uintptr_t>(slots_), shift_}; }
 
+  // How much memory the next Insert() asks for, in bytes.
+  std::size_t growth() const {
+    return 5 * (size_ + 1) > 4 * (mask_ + 1) ? 2 * (mask_ + 1) * sizeof(Slot) : 0;
+  }
   std::size_t memory() const { return many_.capacity() * sizeof(Slot); }  // bytes of its own
 
  private:

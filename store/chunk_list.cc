@@ -106,6 +106,52 @@ void ChunkList::SetExtra(Chunk& chunk, std::uint32_t slot, SlotContent& content)
   footprint_ += chunk.block->footprint();
 }
 
+std::size_t ChunkList::CloneBytesMax(const Block& block, std::size_t text) {
+  // WithSlack() adds at most a half to slots and bytes; extras grow to at most twice what is there.
+  return 2 * block.footprint() + 2 * text + kSmallBytesMax;
+}
+
+std::size_t ChunkList::InsertBytesMax(std::size_t text) const {
+  const std::size_t lists = GrowthBytesMax(chunks_) + kSmallBytesMax;
+  const std::size_t alone = text + text / 16 + sizeof(Block) + sizeof(Slot) + kSmallBytesMax;
+  if (text > kChunkBytesMax || chunks_.empty()) return lists + alone;
+  // Of the chunks that have room again any may be taken; what they may be at most is known.
+  constexpr std::size_t kSharedMax =
+      sizeof(Block) + kChunkSlotsMax * (sizeof(Slot) + 2 * sizeof(SlotExtra)) + 2 * kChunkBytesMax;
+  if (!roomy_.empty() || open_ >= chunks_.size()) return lists + 2 * kSharedMax;
+  return lists + CloneBytesMax(*chunks_[open_]->block, text) + kChunkBytesMax;
+}
+
+std::size_t ChunkList::ReplaceBytesMax(SlotRef ref, std::size_t text) const {
+  const Chunk& chunk = *ref.chunk;
+  const Block& block = *chunk.block;
+  const std::size_t old_size = Text(ref).size();
+  const std::size_t others = block.used() - chunk.dead_bytes - old_size;
+  if (others > 0 && others + text > kChunkBytesMax) {
+    return RemoveBytesMax(ref) + InsertBytesMax(text);
+  }
+  const bool fits = block.used() - old_size + text <= block.byte_capacity();
+  if (!fits || !block.exclusive()) return CloneBytesMax(block, text);
+  return 2 * (block.extras().size() + 8) * sizeof(SlotExtra);
+}
+
+std::size_t ChunkList::RemoveBytesMax(SlotRef ref) const {
+  const Chunk& chunk = *ref.chunk;
+  const std::size_t lists = GrowthBytesMax(chunk.free_slots) + GrowthBytesMax(roomy_);
+  if (chunk.live == 1 || chunk.block->exclusive()) return lists;
+  return lists + CloneBytesMax(*chunk.block, 0) + 2 * chunk.dead_slots.size();
+}
+
+std::size_t ChunkList::ForgetBytesMax(SlotRef ref) const {
+  const Chunk& chunk = *ref.chunk;
+  const std::size_t lists = GrowthBytesMax(chunk.dead_slots) + GrowthBytesMax(roomy_);
+  if (chunk.live == 1) return lists;
+  const bool drops = chunk.dead_bytes + Text(ref).size() > chunk.block->used() / 2;
+  if (!drops) return lists;
+  const std::size_t dead = 2 * sizeof(std::uint16_t) * (chunk.dead_slots.size() + 1);
+  return lists + CloneBytesMax(*chunk.block, 0) + dead;
+}
+
 SlotRef ChunkList::Insert(SlotContent content) {
   Chunk& chunk = ChunkWithRoom(content.text.size());
   const auto size = static_cast<std::uint32_t>(content.text.size());

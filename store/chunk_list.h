@@ -8,8 +8,10 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
+#include "base/result.h"
 #include "exposition/metric_type.h"
 #include "store/block.h"
 #include "store/prefetch.h"
@@ -59,6 +61,18 @@ class ChunkList {
   // REQUIRES: the slot has expired, so nobody sees it. Its bytes go in bulk, when a chunk is
   // empty or half dead.
   void Forget(SlotRef ref);
+  // ---- For MemoryReserve: no call of these asks for more memory. Text sizes are in bytes.
+
+  std::size_t InsertBytesMax(std::size_t text) const;
+  std::size_t ReplaceBytesMax(SlotRef ref, std::size_t text) const;
+  std::size_t RemoveBytesMax(SlotRef ref) const;
+  std::size_t ForgetBytesMax(SlotRef ref) const;
+
+  // ----
+
+  // For tests, in invariants.cc: what must be true of a chunk of which members own these slots.
+  Status CheckChunk(const Chunk& chunk, const std::unordered_set<std::uint32_t>& owned) const;
+
   // Before time goes on from an earlier point: what was forgotten would be seen again.
   void DropForgotten();
 
@@ -90,10 +104,21 @@ class ChunkList {
  private:
   static constexpr std::uint32_t kChunkBytesMax = 16 * 1024;
   static constexpr std::uint32_t kChunkSlotsMax = 4096;
+  // Several small allocations, each of which may cost a page of the system where memory is short.
+  static constexpr std::size_t kSmallBytesMax = 16 * 1024;
+
+  // Of a list that gets one more entry.
+  template <typename List>
+  static std::size_t GrowthBytesMax(const List& list) {
+    if (list.size() < list.capacity()) return 0;
+    return 2 * (list.capacity() + 8) * sizeof(typename List::value_type);
+  }
 
   Chunk& ChunkWithRoom(std::size_t bytes);
   Block* FirstBlock(std::size_t bytes) const;
   static bool HasRoom(const Chunk& chunk, std::size_t bytes);
+  // How much memory a copy of the block asks for that has room for one more text.
+  static std::size_t CloneBytesMax(const Block& block, std::size_t text);
   // Makes the block exclusive, free of dead slots if it has to be copied, and large enough.
   void MakeWritable(Chunk& chunk, std::uint32_t more_slots, std::uint32_t more_bytes);
   void SetBlock(Chunk& chunk, Block* block);

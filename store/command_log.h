@@ -60,8 +60,7 @@ class DirectLog final : public CommandLog {
 
   Outcome Push(const PushCommand& command) override { return {store_.Push(command), nullptr}; }
   Outcome Delete(const GroupKey& group, Instant received) override {
-    store_.Delete(group, received);
-    return {};
+    return {store_.Delete(group, received), nullptr};
   }
   Outcome Wipe(Instant received) override {
     store_.Wipe(received);

@@ -15,6 +15,9 @@ using Deadline = std::int64_t;
 // The deadline of a slot that holds nothing: before any instant.
 inline constexpr Deadline kFreeSlot = std::numeric_limits<Deadline>::min();
 
+// The beginning of time, when nothing has expired yet.
+inline constexpr Deadline kBeforeAll = kFreeSlot;
+
 inline Deadline ToDeadline(BootTime time) { return time.time_since_epoch().count(); }
 inline BootTime ToBootTime(Deadline deadline) {
   return BootTime(std::chrono::nanoseconds(deadline));

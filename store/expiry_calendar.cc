@@ -10,9 +10,14 @@ constexpr Deadline kMax = std::numeric_limits<Deadline>::max();
 
 }  // namespace
 
+Deadline ExpiryCalendar::PageOf(Deadline deadline) {
+  const Deadline page = deadline - deadline % kPage;
+  if (page >= deadline) return page;
+  return page > kMax - kPage ? kMax : page + kPage;
+}
+
 void ExpiryCalendar::File(CalendarEntry& entry, Deadline deadline) {
-  Deadline page = deadline - deadline % kPage;
-  if (page < deadline) page = page > kMax - kPage ? kMax : page + kPage;
+  const Deadline page = PageOf(deadline);
   if (entry.filed) {
     if (entry.page <= page) return;
     Remove(entry);
@@ -43,11 +48,9 @@ void ExpiryCalendar::Remove(CalendarEntry& entry) {
   entry = CalendarEntry();
 }
 
-CalendarEntry* ExpiryCalendar::TakeDue(Deadline now) {
+CalendarEntry* ExpiryCalendar::FindDue(Deadline now) const {
   if (pages_.empty() || pages_.begin()->first > now) return nullptr;
-  CalendarEntry* const entry = pages_.begin()->second;
-  Remove(*entry);
-  return entry;
+  return pages_.begin()->second;
 }
 
 Deadline ExpiryCalendar::Next() const { return pages_.empty() ? kMax : pages_.begin()->first; }

@@ -29,15 +29,21 @@ class ExpiryCalendar {
   void File(CalendarEntry& entry, Deadline deadline);
   void Remove(CalendarEntry& entry);
 
-  // An entry whose page has come, unfiled; null if there is none.
-  CalendarEntry* TakeDue(Deadline now);
+  // An entry whose page has come; null if there is none.
+  CalendarEntry* FindDue(Deadline now) const;
 
-  // When TakeDue will next have something; the maximum if nothing is filed.
+  // Whether the entry comes up no later than the page of that deadline. REQUIRES: it is filed.
+  static bool IsInTime(const CalendarEntry& entry, Deadline deadline) {
+    return entry.page <= PageOf(deadline);
+  }
+
+  // When FindDue will next have something; the maximum if nothing is filed.
   Deadline Next() const;
 
  private:
   // Coarse enough to keep pages few, fine enough that memory does not linger.
   static constexpr Deadline kPage = 100'000'000;  // nanoseconds
+  static Deadline PageOf(Deadline deadline);
 
   std::map<Deadline, CalendarEntry*> pages_;  // by the instant when all on it are due
 };

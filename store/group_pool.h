@@ -25,6 +25,13 @@ class GroupPool {
   Group& Add(std::string_view key);
   void Remove(Group& group);
 
+  // Add() of a key of that many bytes asks for no more memory.
+  std::size_t AddBytesMax(std::size_t key) const {
+    const std::size_t lists =
+        pages_.size() < pages_.capacity() ? 0 : 4 * (pages_.size() + 8) * sizeof(Page);
+    return lists + sizeof(Memory) + key;
+  }
+
   // All numbers in use are below.
   std::size_t end() const { return pages_.size() * kGroupsPerPage; }
   // Null where there is none.

@@ -18,20 +18,29 @@ constexpr std::size_t kBlocksWorthFetching = 1024;
 
 }  // namespace
 
-void MetricStore::Impl::Delete(std::string_view key, Deadline time, TimeRule rule) {
-  if (DeleteLocked(key, time, rule) && waker_) waker_();
+Status MetricStore::Impl::Delete(std::string_view key, Deadline time, TimeRule rule) {
+  bool much = false;
+  Status status = DeleteLocked(key, time, rule, much);
+  if (much && waker_) waker_();
+  return status;
 }
 
-bool MetricStore::Impl::DeleteLocked(std::string_view key, Deadline time, TimeRule rule) {
+Status MetricStore::Impl::DeleteLocked(std::string_view key, Deadline time, TimeRule rule,
+                                       bool& much) {
   MutexLock lock(mutex_);
   const Deadline latest = Advance(time);
   if (rule == TimeRule::kNotBeforeLatest) time = latest;
   Group* const group = state_->FindAlive(HashedView(key), time);
-  if (group == nullptr) return false;
-  freed_ += group->members.size();
-  WriteBeforeChange(*group);
-  state_->RemoveGroup(*group);
-  return freed_ >= kFreedWorthTelling;
+  if (group == nullptr) return {};
+  const bool must = rule == TimeRule::kAsItSays;  // a log has it
+  if (!SetMemoryAside(BytesToRemove(*group, kBeforeAll), must)) return OutOfMemory();
+  memory_.Run([&]() PGW_REQUIRES(mutex_) {
+    freed_ += group->members.size();
+    WriteBeforeChange(*group);
+    state_->RemoveGroup(*group);
+  });
+  much = freed_ >= kFreedWorthTelling;
+  return {};
 }
 
 void MetricStore::Impl::Wipe(Instant now) {
@@ -39,6 +48,7 @@ void MetricStore::Impl::Wipe(Instant now) {
   {
     MutexLock lock(mutex_);
     Advance(ToDeadline(now.boot));
+    retired_.reserve(retired_.size() + 1);  // from here on nothing can fail
     state_.swap(fresh);
     retired_.push_back(std::move(fresh));
     suspicion_ = 0;
@@ -189,13 +199,22 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
   };
   std::size_t groups_seen = 0;
   while (progress.families < families_max && groups_seen < families_max) {
-    CalendarEntry* const entry = state_->calendar().TakeDue(time);
+    CalendarEntry* const entry = state_->calendar().FindDue(time);
     if (entry == nullptr) break;
+    Group& group = *static_cast<Group*>(entry);
+    // Its lags as well.
+    const std::size_t bytes =
+        BytesToRemove(group, time) + 4 * group.members.size() * sizeof(progress.lags[0]);
+    progress.out_of_memory = !memory_.Ensure(bytes);
+    if (progress.out_of_memory) break;
     ++groups_seen;
     bool erased = false;
-    WriteBeforeChange(*static_cast<Group*>(entry));
-    progress.families += state_->EraseExpired(*static_cast<Group*>(entry), time,
-                                              families_max - progress.families, lag, &erased);
+    memory_.Run([&]() PGW_REQUIRES(mutex_) {
+      state_->calendar().Remove(group);
+      WriteBeforeChange(group);
+      progress.families +=
+          state_->EraseExpired(group, time, families_max - progress.families, lag, &erased);
+    });
     if (erased) ++progress.groups;
   }
   const Deadline next = state_->calendar().Next();
@@ -244,7 +263,7 @@ Status MetricStore::Apply(const CommandRecord& record, BootTime deadline) {
 Status MetricStore::ApplyAndUnpin(const RecordedPush& recorded, BootTime time, BootTime deadline) {
   return impl_->ApplyAndUnpin(recorded, time, deadline);
 }
-void MetricStore::Delete(const GroupKey& group, Instant now) { impl_->Delete(group, now); }
+Status MetricStore::Delete(const GroupKey& group, Instant now) { return impl_->Delete(group, now); }
 void MetricStore::Wipe(Instant now) { impl_->Wipe(now); }
 
 std::shared_ptr<const Snapshot> MetricStore::SnapshotAt(Instant now) {

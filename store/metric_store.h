@@ -98,7 +98,8 @@ struct ExpiryProgress {
   std::size_t freed = 0;
   // What is stored has become larger by a good part since this was last said: by tens of megabytes.
   bool grown = false;
-  bool more = false;  // there is more to erase now
+  bool more = false;           // there is more to erase now
+  bool out_of_memory = false;  // and for now there is not the memory that this may need
 };
 
 struct StoreStats {
@@ -107,6 +108,9 @@ struct StoreStats {
 };
 
 // Thread-safe. No call waits for disk or network.
+//
+// Where memory runs out a call may throw std::bad_alloc before it has changed anything; what has
+// begun to change is finished with memory that was set aside (store/memory_reserve.h).
 class MetricStore {
  public:
   explicit MetricStore(StoreOptions options);
@@ -122,6 +126,7 @@ class MetricStore {
   // push_failure_time_seconds moves (creating the group, unless the group's bookkeeping samples
   // would themselves collide with another group's).
   // In unchecked mode only timestamps are refused.
+  // kOverloaded: there is not the memory that this may need; nothing has changed.
   Status Push(const PushCommand& command);
   // Does what the push of that fingerprint would do, if the last thing that has happened to its
   // group was that same push: then nothing can be but that it is accepted and leaves everything as
@@ -175,8 +180,8 @@ class MetricStore {
   // Everything alive now, in small pieces while commands go on; see dump.h. One at a time.
   std::unique_ptr<StoreDump> BeginDump();
 
-  // Removing an absent group is not an error.
-  void Delete(const GroupKey& group, Instant now);
+  // Removing an absent group is not an error. kOverloaded: as for Push.
+  Status Delete(const GroupKey& group, Instant now);
 
   // Removes every group that exists at this instant. Costs nothing: what was stored is freed by
   // the next EraseExpired.
@@ -205,6 +210,9 @@ class MetricStore {
   void SetExpiryWaker(std::function<void()> waker);
 
   StoreStats Stats() const;
+
+  // Looks at everything, for tests. kInternal: what is wrong, which can only be a defect of ours.
+  Status CheckInvariants() const;
 
  private:
   class Impl;

@@ -38,19 +38,6 @@ Deadline DeadlineIn(const Session& fresh, const Session& old, Deadline deadline,
 
 }  // namespace
 
-// What a dump has done so far. Guarded by the store's lock.
-struct MetricStore::Impl::DumpState {
-  DumpState(std::uint64_t& blocks_ever, std::size_t places, Deadline the_time)
-      : walked(blocks_ever), early(blocks_ever), written(places), time(the_time) {}
-
-  GroupWriter walked;
-  GroupWriter early;  // groups that commands were about to change
-  std::vector<bool> written;
-  std::size_t cursor = 0;
-  const Deadline time;
-  bool is_void = false;
-};
-
 class MetricStore::Impl::Dump final : public StoreDump {
  public:
   explicit Dump(Impl& impl) : impl_(impl) {
@@ -74,10 +61,22 @@ class MetricStore::Impl::Dump final : public StoreDump {
   bool suspicious() const override { return suspicious_; }
 
   Progress Next(std::size_t bytes_max, std::vector<std::string>& blocks) override {
-    constexpr std::size_t kBytesPerPlace = 32;  // what an empty one costs
     const MutexLock lock(impl_.mutex_);
     DumpState& dump = *impl_.dump_;
     if (dump.is_void) return Progress::kVoid;
+    try {
+      return WriteMore(bytes_max, blocks);
+    } catch (...) {  // no memory: a group may have been written in part
+      dump.is_void = true;
+      throw;
+    }
+  }
+
+ private:
+  Progress WriteMore(std::size_t bytes_max, std::vector<std::string>& blocks)
+      PGW_REQUIRES(impl_.mutex_) {
+    constexpr std::size_t kBytesPerPlace = 32;  // what an empty one costs
+    DumpState& dump = *impl_.dump_;
     std::size_t seen = 0;
     for (; dump.cursor < dump.written.size(); ++dump.cursor, ++seen) {
       if (seen > 0 && dump.walked.bytes() + seen * kBytesPerPlace >= bytes_max) break;
@@ -90,7 +89,6 @@ class MetricStore::Impl::Dump final : public StoreDump {
     return dump.cursor == dump.written.size() ? Progress::kDone : Progress::kMore;
   }
 
- private:
   Impl& impl_;
   Session session_;
   bool suspicious_ = false;
@@ -103,9 +101,12 @@ MetricStore::Impl::Impl(StoreOptions options)
 
 MetricStore::Impl::~Impl() = default;
 
+bool MetricStore::Impl::WritesBeforeChange(const Group& group) {
+  return dump_ != nullptr && group.place < dump_->written.size() && !dump_->written[group.place];
+}
+
 void MetricStore::Impl::WriteBeforeChange(const Group& group) {
-  if (dump_ == nullptr || group.place >= dump_->written.size()) return;
-  if (dump_->written[group.place]) return;
+  if (!WritesBeforeChange(group)) return;
   dump_->written[group.place] = true;
   dump_->early.Write(group, dump_->time);
 }

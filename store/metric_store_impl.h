@@ -1,7 +1,7 @@
 // What is behind MetricStore: the lock and what it guards. Knows the other parts of store.
 //
-// metric_store_push.cc has the way in, metric_store_dump.cc the way to a file and back;
-// metric_store.cc all others.
+// metric_store_push.cc has the way in, metric_store_dump.cc the way to a file and back,
+// metric_store_memory.cc how much memory a change may need; metric_store.cc all others.
 #pragma once
 
 #include <algorithm>
@@ -18,6 +18,8 @@
 
 #include "base/mutex.h"
 #include "store/error_list.h"
+#include "store/group_record.h"
+#include "store/memory_reserve.h"
 #include "store/metric_store.h"
 #include "store/own_families.h"
 #include "store/prepared_push.h"
@@ -45,8 +47,8 @@ class MetricStore::Impl {
   Status Record(const PushCommand& command, RecordedPush& recorded);
   Status Apply(const CommandRecord& record, BootTime deadline);
   Status ApplyAndUnpin(const RecordedPush& recorded, BootTime time, BootTime deadline);
-  void Delete(const GroupKey& key, Instant now) {
-    Delete(key.bytes(), ToDeadline(now.boot), TimeRule::kNotBeforeLatest);
+  Status Delete(const GroupKey& key, Instant now) {
+    return Delete(key.bytes(), ToDeadline(now.boot), TimeRule::kNotBeforeLatest);
   }
   void Wipe(Instant now);
   std::shared_ptr<Snapshot> Collect(Instant now, std::uint64_t* suspicion) PGW_EXCLUDES(mutex_);
@@ -56,6 +58,7 @@ class MetricStore::Impl {
   ExpiryProgress EraseExpired(BootTime now, std::size_t families_max);
   BootTime NextExpiry();
   StoreStats Stats();
+  Status CheckInvariants() PGW_EXCLUDES(mutex_);
   void SetExpiryWaker(std::function<void()> waker) { waker_ = std::move(waker); }
 
   // In metric_store_dump.cc.
@@ -69,7 +72,18 @@ class MetricStore::Impl {
 
  private:
   class Dump;
-  struct DumpState;
+  // What a dump has done so far. Guarded by the store's lock.
+  struct DumpState {
+    DumpState(std::uint64_t& blocks_ever, std::size_t places, Deadline the_time)
+        : walked(blocks_ever), early(blocks_ever), written(places), time(the_time) {}
+
+    GroupWriter walked;
+    GroupWriter early;  // groups that commands were about to change
+    std::vector<bool> written;
+    std::size_t cursor = 0;
+    const Deadline time;
+    bool is_void = false;
+  };
 
   // Where a pushed family stands in the store.
   struct Target {
@@ -80,8 +94,9 @@ class MetricStore::Impl {
   // have to fetch it from whoever came before.
   struct Workspace {
     std::vector<Target> targets;
-    std::vector<std::uint8_t> touched;  // by the group's members
+    std::vector<std::uint8_t> touched;  // by the group's members: whether they are pushed
     std::vector<Member> added;
+    std::vector<std::uint32_t> suspects;  // families of the push, by their number
     std::string stamp_line;
 
     void Trim();
@@ -102,6 +117,7 @@ class MetricStore::Impl {
     std::optional<Fingerprint> fingerprint = {};
     bool* repeats = nullptr;  // set: enters only if it repeats the last push, and this says whether
     bool unpins = false;      // UnpinTime() once it has entered
+    bool must_enter = false;  // cannot be refused for want of memory: a log has it
     Workspace& work = WorkspaceOfThisThread();
   };
   enum class TimeRule : unsigned char { kNotBeforeLatest, kAsItSays };
@@ -119,9 +135,10 @@ class MetricStore::Impl {
                              std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
   void FetchGroup(std::uint64_t hash) PGW_EXCLUDES(mutex_);
   void FetchTraces(std::uint64_t hash, std::size_t families) PGW_EXCLUDES(mutex_);
-  // True if enough has been freed to tell the waker.
-  bool DeleteLocked(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
-  void Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
+  // `much`: enough has been freed to tell the waker.
+  Status DeleteLocked(std::string_view key, Deadline time, TimeRule rule, bool& much)
+      PGW_EXCLUDES(mutex_);
+  Status Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
   Status Enter(Entering push, TimeRule rule) PGW_EXCLUDES(mutex_);
   // Whether somebody has to be told that there may be something to erase.
   bool UnpinLocked() PGW_REQUIRES(mutex_);
@@ -131,6 +148,8 @@ class MetricStore::Impl {
   }
   Status PushLocked(const Entering& push) PGW_REQUIRES(mutex_);
   bool RepeatLocked(const Entering& push) PGW_REQUIRES(mutex_);
+  // Does again what the last push of so many families did. REQUIRES: memory_ is in use.
+  void Renew(Group& group, const Entering& push, std::uint32_t families) PGW_REQUIRES(mutex_);
   void File(Group& group, Deadline deadline) PGW_REQUIRES(mutex_);
   // Whether there is something to tell the waker beside a nearer expiry.
   bool MuchHasChanged() const PGW_REQUIRES(mutex_) {
@@ -143,8 +162,10 @@ class MetricStore::Impl {
   void PrefetchTargets(const Group& group, const Entering& push, std::size_t from, std::size_t end)
       PGW_REQUIRES(mutex_);
   void Check(const Entering& push, Verdict& verdict) PGW_REQUIRES(mutex_);
-  void Suspect(const PreparedFamily& prepared) PGW_REQUIRES(mutex_);
+  void Suspect(const Entering& push, const Verdict& verdict) PGW_REQUIRES(mutex_);
   void SuspectBookkeeping() PGW_REQUIRES(mutex_);
+  // Does what the verdict allows. REQUIRES: memory_ is in use.
+  void Change(const Entering& push, const Verdict& verdict, bool refused) PGW_REQUIRES(mutex_);
   void Apply(Group& group, const Entering& push) PGW_REQUIRES(mutex_);
   void ApplyFamily(Group& group, Member& member, const Entering& push, const PreparedFamily& family)
       PGW_REQUIRES(mutex_);
@@ -160,7 +181,19 @@ class MetricStore::Impl {
                         std::string_view line) PGW_REQUIRES(mutex_);
   GroupView View(Group& group) PGW_REQUIRES(mutex_);
 
+  // In metric_store_memory.cc. False: a change that needs so many bytes cannot begin. One that must
+  // be made, because a log has it already, ends the process instead.
+  bool SetMemoryAside(std::size_t bytes, bool must) PGW_REQUIRES(mutex_);
+  // How much memory these changes need at most.
+  std::size_t BytesToEnter(const Entering& push, const Verdict& verdict, bool refused)
+      PGW_REQUIRES(mutex_);
+  std::size_t BytesToApply(Group* group, const Entering& push) PGW_REQUIRES(mutex_);
+  std::size_t BytesToStamp(const Group* group, std::size_t key) PGW_REQUIRES(mutex_);
+  std::size_t BytesToRemove(const Group& group, Deadline now) PGW_REQUIRES(mutex_);
+  std::size_t BytesToWriteBeforeChange(const Group& group) PGW_REQUIRES(mutex_);
+
   // A dump that goes on gets the group as it is.
+  bool WritesBeforeChange(const Group& group) PGW_REQUIRES(mutex_);
   void WriteBeforeChange(const Group& group) PGW_REQUIRES(mutex_);
   void VoidDump() PGW_REQUIRES(mutex_);
   void PassOn(const Session& fresh) PGW_REQUIRES(mutex_);
@@ -179,6 +212,7 @@ class MetricStore::Impl {
   std::atomic<std::size_t> blocks_collected_ = 0;  // by the last snapshot
   Mutex mutex_;
   std::unique_ptr<State> state_ PGW_GUARDED_BY(mutex_);
+  MemoryReserve memory_ PGW_GUARDED_BY(mutex_);
   Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told
   // What wipes removed, for EraseExpired to free.
   std::vector<std::unique_ptr<State>> retired_ PGW_GUARDED_BY(mutex_);

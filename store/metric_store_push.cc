@@ -33,6 +33,7 @@ void MetricStore::Impl::Workspace::Trim() {
   if (added.capacity() > kUsual) decltype(added)().swap(added);
   if (targets.capacity() > kUsual) decltype(targets)().swap(targets);
   if (touched.capacity() > kUsual) decltype(touched)().swap(touched);
+  if (suspects.capacity() > kUsual) decltype(suspects)().swap(suspects);
 }
 
 Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
@@ -43,10 +44,18 @@ Status MetricStore::Impl::Push(const PushCommand& command, Stamping stamping) {
   Status status = prepared.Prepare(labels, *command.families, own_);
   if (status.ok()) {
     FetchTraces(key.hash, command.families->families.size());
-    status = Enter({key, labels, prepared, command.mode, check_, command.received.wall,
-                    ToDeadline(command.received.boot), ToDeadline(command.deadline), stamping,
-                    command.fingerprint},
-                   TimeRule::kNotBeforeLatest);
+    Entering push{key,
+                  labels,
+                  prepared,
+                  command.mode,
+                  check_,
+                  command.received.wall,
+                  ToDeadline(command.received.boot),
+                  ToDeadline(command.deadline),
+                  stamping,
+                  command.fingerprint};
+    push.must_enter = stamping == Stamping::kLeavesTimes;  // else it would be left out of the file
+    status = Enter(push, TimeRule::kNotBeforeLatest);
   }
   prepared.Trim();
   return status;
@@ -98,18 +107,29 @@ bool MetricStore::Impl::RepeatLocked(const Entering& push) {
   Group* const group = state_->FindAlive(push.key, push.time);
   const State::LastPush* const last = group != nullptr ? state_->Recall(*group) : nullptr;
   if (last == nullptr || last->fingerprint != push.fingerprint) return false;
+  std::size_t bytes = BytesToStamp(group, push.key.text.size()) + BytesToWriteBeforeChange(*group);
   std::uint32_t at = group->first;
   for (std::uint32_t i = 0; i < last->families; ++i) {
     // What a reader may have seen expire must not be renewed where it stands.
     const Member& member = group->members[at];
     if (!member.alive(now_) || push.deadline < member.deadline) return false;
+    if (member.has_samples) {
+      const std::string_view help = member.help.view();
+      bytes += member.family->ShowBytesMax(member.type, member.help ? &help : nullptr);
+    }
     at = member.follower;
   }
-  WriteBeforeChange(*group);
-  StampPush(*group, push, kSuccess);
-  at = group->first;
-  for (std::uint32_t i = 0; i < last->families; ++i) {
-    Member& member = group->members[at];
+  if (!memory_.Ensure(bytes)) return false;  // and the push will be refused
+  memory_.Run([&]() PGW_REQUIRES(mutex_) { Renew(*group, push, last->families); });
+  return true;
+}
+
+void MetricStore::Impl::Renew(Group& group, const Entering& push, std::uint32_t families) {
+  WriteBeforeChange(group);
+  StampPush(group, push, kSuccess);
+  std::uint32_t at = group.first;
+  for (std::uint32_t i = 0; i < families; ++i) {
+    Member& member = group.members[at];
     if (member.has_samples) member.family->Show(member.type, member.help);
     member.pushed = ToNanoseconds(push.received);
     if (push.deadline > member.deadline) {
@@ -118,9 +138,8 @@ bool MetricStore::Impl::RepeatLocked(const Entering& push) {
     }
     at = member.follower;
   }
-  group->NoteTraces();
-  File(*group, push.deadline);
-  return true;
+  group.NoteTraces();
+  File(group, push.deadline);
 }
 
 void MetricStore::Impl::File(Group& group, Deadline deadline) {
@@ -179,6 +198,7 @@ Status MetricStore::Impl::ApplyAndUnpin(const RecordedPush& recorded, BootTime t
   Entering push{key,    *recorded.labels,  recorded.prepared, recorded.mode,
                 check_, recorded.received, ToDeadline(time),  ToDeadline(deadline)};
   push.unpins = true;
+  push.must_enter = true;
   const Status status = Enter(push, TimeRule::kAsItSays);
   return recorded.refusal ? Status() : status;
 }
@@ -193,8 +213,7 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
     return {};
   }
   if (record.kind == CommandKind::kDelete) {
-    Delete(record.group, ToDeadline(record.time.boot), TimeRule::kAsItSays);
-    return {};
+    return Delete(record.group, ToDeadline(record.time.boot), TimeRule::kAsItSays);
   }
   thread_local PreparedPush prepared;
   const bool refused = record.kind == CommandKind::kRefusedPush;
@@ -207,9 +226,16 @@ Status MetricStore::Impl::Apply(const CommandRecord& record, BootTime deadline) 
   if (status.ok()) {
     const HashedView key(record.group);
     const GroupingLabels labels(record.group);
-    status = Enter({key, labels, prepared, record.mode, record.checked, record.time.wall,
-                    ToDeadline(record.time.boot), ToDeadline(deadline)},
-                   TimeRule::kAsItSays);
+    Entering push{key,
+                  labels,
+                  prepared,
+                  record.mode,
+                  record.checked,
+                  record.time.wall,
+                  ToDeadline(record.time.boot),
+                  ToDeadline(deadline)};
+    push.must_enter = true;
+    status = Enter(push, TimeRule::kAsItSays);
   }
   prepared.Trim();
   return refused ? Status() : status;
@@ -253,6 +279,7 @@ Error MetricStore::Impl::TwinError(const GroupingLabels& labels, WallTime last_s
 
 MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
   Verdict verdict;
+  push.work.suspects.clear();
   verdict.group = state_->FindAlive(push.key, push.time);
   verdict.twin = verdict.group == nullptr &&
                  state_->FindTwin(push.key.text, push.labels, push.time) != nullptr;
@@ -266,25 +293,35 @@ MetricStore::Impl::Verdict MetricStore::Impl::Judge(const Entering& push) {
 
 Status MetricStore::Impl::PushLocked(const Entering& push) {
   Verdict verdict = Judge(push);
-  const bool refused = push.prepared.refused();
-  if (verdict.twin) {
-    if (push.checked) return refused ? TimestampError() : TwinError(push.labels, push.received);
-    SuspectBookkeeping();
+  const bool unreadable = push.prepared.refused();
+  if (verdict.twin && push.checked) {
+    return unreadable ? TimestampError() : TwinError(push.labels, push.received);
   }
-  if (verdict.group != nullptr && !refused)
+  if (verdict.group != nullptr && !unreadable)
     PrefetchTargets<&Block::PrefetchText>(*verdict.group, push, 0, kTextsAhead);
-  Group& group = FindOrAddGroup(verdict.group, push);
-  if (refused || (push.checked && !verdict.errors.empty())) {
-    if (push.stamping == Stamping::kStamps) StampPush(group, push, kFailure);
-    return refused ? TimestampError() : verdict.errors.ToError();
+  // Worded now, since nothing may fail any more once something has changed.
+  Status status;
+  if (unreadable) {
+    status = TimestampError();
+  } else if (push.checked && !verdict.errors.empty()) {
+    status = verdict.errors.ToError();
   }
-  if (push.stamping == Stamping::kStamps) StampPush(group, push, kSuccess);
+  const bool refused = !status.ok();
+  if (!SetMemoryAside(BytesToEnter(push, verdict, refused), push.must_enter)) return OutOfMemory();
+  memory_.Run([&]() PGW_REQUIRES(mutex_) { Change(push, verdict, refused); });
+  return status;
+}
+
+void MetricStore::Impl::Change(const Entering& push, const Verdict& verdict, bool refused) {
+  Suspect(push, verdict);
+  Group& group = FindOrAddGroup(verdict.group, push);
+  if (push.stamping == Stamping::kStamps) StampPush(group, push, refused ? kFailure : kSuccess);
+  if (refused) return;
   Apply(group, push);
   if (push.checked && push.fingerprint) {
     const std::size_t families = push.prepared.families().size();
     state_->Remember(group, {*push.fingerprint, static_cast<std::uint32_t>(families)});
   }
-  return {};
 }
 
 Group& MetricStore::Impl::FindOrAddGroup(Group* group, const Entering& push) {
@@ -300,6 +337,7 @@ void MetricStore::Impl::Resolve(Group* group, const Entering& push) {
   const PreparedPush& prepared = push.prepared;
   std::vector<Target>& targets = push.work.targets;
   targets.assign(prepared.families().size(), Target());
+  push.work.touched.assign(group != nullptr ? group->members.size() : 0, 0);
   if (group == nullptr) {
     for (std::size_t i = 0; i < targets.size(); ++i) {
       targets[i].family = state_->FindFamily(prepared.families()[i].HashedName());
@@ -318,7 +356,9 @@ void MetricStore::Impl::Resolve(Group* group, const Entering& push) {
       const Member* const member = target.family != nullptr ? group->Find(target.family) : nullptr;
       if (member != nullptr) target.member = static_cast<std::uint32_t>(member - members.data());
     }
-    if (target.member != kNoIndex) guess = members[target.member].follower;
+    if (target.member == kNoIndex) continue;
+    guess = members[target.member].follower;
+    push.work.touched[target.member] = 1;
   }
 }
 
@@ -355,14 +395,19 @@ void MetricStore::Impl::Check(const Entering& push, Verdict& verdict) {
     const Member* const own =
         targets[i].member != kNoIndex ? &verdict.group->members[targets[i].member] : nullptr;
     const bool bad = check.CheckFamily(family, targets[i].family, own, errors) > 0;
-    if (!push.checked && (bad || family.refused || family.error)) Suspect(family);
+    if (!push.checked && (bad || family.refused || family.error)) {
+      push.work.suspects.push_back(static_cast<std::uint32_t>(i));
+    }
   }
 }
 
 // Unchecked mode: what is stored all the same is looked at by scrapes until it is gone.
-void MetricStore::Impl::Suspect(const PreparedFamily& prepared) {
-  state_->FindOrAddFamily(prepared.name).suspect = true;
-  suspicion_ = ++suspicions_ever_;
+void MetricStore::Impl::Suspect(const Entering& push, const Verdict& verdict) {
+  if (verdict.twin) SuspectBookkeeping();
+  for (const std::uint32_t index : push.work.suspects) {
+    state_->FindOrAddFamily(push.prepared.families()[index].name).suspect = true;
+    suspicion_ = ++suspicions_ever_;
+  }
 }
 
 void MetricStore::Impl::SuspectBookkeeping() {
@@ -425,9 +470,8 @@ void MetricStore::Impl::WriteBookkeeping(Group& group, const GroupingLabels& lab
 void MetricStore::Impl::Apply(Group& group, const Entering& push) {
   const PreparedPush& prepared = push.prepared;
   std::vector<Target>& targets = push.work.targets;
-  std::vector<std::uint8_t>& touched = push.work.touched;
+  const std::vector<std::uint8_t>& touched = push.work.touched;
   std::vector<Member>& added = push.work.added;
-  touched.assign(group.members.size(), 0);
   added.clear();
   for (std::size_t i = 0; i < targets.size(); ++i) {
     Target& target = targets[i];
@@ -435,7 +479,6 @@ void MetricStore::Impl::Apply(Group& group, const Entering& push) {
     PrefetchTargets<&Block::PrefetchSlot>(group, push, i + kSlotsAhead, i + kSlotsAhead + 1);
     PrefetchTargets<&Block::PrefetchText>(group, push, i + kTextsAhead, i + kTextsAhead + 1);
     if (target.member != kNoIndex) {
-      touched[target.member] = 1;
       ApplyFamily(group, group.members[target.member], push, family);
     } else {
       if (target.family == nullptr) target.family = &state_->FindOrAddFamily(family.name);

@@ -10,9 +10,6 @@
 namespace pgw {
 namespace {
 
-// With its share of the table, which is at least half full once it has grown.
-constexpr std::size_t kLastPushBytes = 2 * sizeof(std::pair<const std::uint32_t, State::LastPush>);
-
 constexpr Deadline kNeverExpires = std::numeric_limits<Deadline>::max();
 
 // The labels in the default escaping, sorted by exposed name.
@@ -49,16 +46,16 @@ std::string JoinKey(const Pairs& pairs) {
   return key;
 }
 
-std::size_t GroupFootprint(const Group& group) {
+}  // namespace
+
+std::size_t State::GroupFootprint(const Group& group) {
   return sizeof(Group) + group.key().size() + 2 * sizeof(Group*) +
          (group.escaped_key ? group.escaped_key->capacity() : 0);
 }
 
-std::size_t FamilyFootprint(const StoredFamily& family) {
+std::size_t State::FamilyFootprint(const StoredFamily& family) {
   return sizeof(StoredFamily) + family.name.size() + family.escaped.capacity();
 }
-
-}  // namespace
 
 State::State() {
   constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
@@ -193,8 +190,6 @@ void State::FreeGroup(Group& group) {
 }
 
 void State::RemoveGroup(Group& group) {
-  // As the beginning of time: nothing has expired, all of it goes visibly.
-  constexpr Deadline kBeforeAll = kFreeSlot;
   for (Member& member : group.members) EmptyMember(group, member, kBeforeAll);
   for (Member& member : group.bookkeeping) EmptyMember(group, member, kBeforeAll);
   FreeGroup(group);
@@ -282,6 +277,34 @@ void State::EmptyMember(Group& group, Member& member, Deadline now) {
   }
   --family.members;
   EraseFamilyIfUnused(family);
+}
+
+std::size_t State::AddGroupBytesMax(std::string_view key) const {
+  // The key in another escaping, the names of its shape, and a page of the system for each of some
+  // small allocations.
+  std::size_t bytes =
+      pool_.AddBytesMax(key.size()) + groups_.growth() + 32 * key.size() + 64 * 1024;
+  const float full =
+      groups_by_exposed_.max_load_factor() * static_cast<float>(groups_by_exposed_.bucket_count());
+  if (static_cast<float>(groups_by_exposed_.size() + 1) > full) {
+    bytes += 4 * (groups_by_exposed_.bucket_count() + 8) * sizeof(void*);
+  }
+  return bytes;
+}
+
+std::size_t State::AddFamiliesBytesMax(std::size_t count) const {
+  if (count == 0) return 0;
+  const std::size_t after = families_.size() + count;
+  std::size_t bytes = count * 32 * 1024;
+  if (after > families_.max_load())
+    bytes += 5 * (after + 16) * sizeof(decltype(families_)::value_type);
+  // Of escaped names, which are few, the table is taken to grow each time.
+  return bytes + 4 * (families_by_exposed_.size() + count) * sizeof(void*);
+}
+
+std::size_t State::RememberBytesMax() const {
+  if (last_pushes_.size() < last_pushes_.max_load()) return 0;
+  return 5 * (last_pushes_.size() + 16) * sizeof(decltype(last_pushes_)::value_type);
 }
 
 std::size_t State::member_count() const {

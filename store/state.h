@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/result.h"
 #include "exposition/hash_index.h"
 #include "store/expiry_calendar.h"
 #include "store/fingerprint.h"
@@ -111,6 +112,20 @@ class State {
   // Removes what the member has, visibly (alive) or lazily (expired); may delete the family.
   void EmptyMember(Group& group, Member& member, Deadline now);
 
+  // ---- For MemoryReserve: no call of these asks for more memory, in bytes.
+
+  std::size_t AddGroupBytesMax(std::string_view key) const;
+  // Of so many FindOrAddFamily(), beside what grows with their names, and Show().
+  std::size_t AddFamiliesBytesMax(std::size_t count) const;
+  std::size_t RememberBytesMax() const;
+  static std::size_t EmptyMemberBytesMax(const Member& member, Deadline now) {
+    const ChunkList& chunks = member.family->chunks;
+    return member.alive(now) ? chunks.RemoveBytesMax(member.slot_ref())
+                             : chunks.ForgetBytesMax(member.slot_ref());
+  }
+
+  // ----
+
   // Accounts for the room of a group's member list.
   void AccountMembers(const Group& group, std::size_t capacity_before);
 
@@ -119,7 +134,16 @@ class State {
   std::size_t footprint() const { return footprint_; }
   ExpiryCalendar& calendar() { return calendar_; }
 
+  // In invariants.cc.
+  Status CheckInvariants() const;
+
  private:
+  // A last push with its share of the table, which is at least half full once it has grown.
+  static constexpr std::size_t kLastPushBytes =
+      2 * sizeof(std::pair<const std::uint32_t, LastPush>);
+
+  static std::size_t GroupFootprint(const Group& group);
+  static std::size_t FamilyFootprint(const StoredFamily& family);
   Shape* InternShape(const GroupingLabels& labels);
   void ReleaseShape(Shape* shape);
   Group* Find(const HashedView& key) const;

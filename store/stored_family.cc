@@ -38,8 +38,8 @@ void StoredFamily::UncountMember(const Shape& shape, MetricType type) {
 }
 
 void StoredFamily::Show(MetricType type, const SharedText& help) {
-  const bool same_help = !help || (shown_help && shown_help.view() == help.view());
-  if (header && type == shown_type && same_help) return;
+  const std::string_view view = help.view();
+  if (Shows(type, help ? &view : nullptr)) return;
   shown_type = type;
   if (help) shown_help = help;
   const std::string_view text = shown_help.view();

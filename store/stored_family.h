@@ -1,7 +1,9 @@
 // One metric family over all groups. Knows store/chunk_list. Guarded by the store's lock.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +24,9 @@ struct Shape {
 };
 
 struct StoredFamily {
+  // Of a header beside its name and help, with the small allocations that it is made of.
+  static constexpr std::size_t kHeaderBytesMax = 16 * 1024;
+
   StoredFamily(std::string_view family_name, std::size_t& footprint);
 
   // Another group has this family now, or has it no longer. Only members with samples count.
@@ -30,7 +35,22 @@ struct StoredFamily {
 
   // What scrapes show above the samples: the help and type of the most recent push.
   void Show(MetricType type, const SharedText& help);
+  // Whether Show() of such a help would change nothing; null: of none.
+  bool Shows(MetricType type, const std::string_view* help) const {
+    return header && type == shown_type &&
+           (help == nullptr || (shown_help && shown_help.view() == *help));
+  }
   void ForgetShown();
+
+  // How much memory CountMember() asks for at most, in bytes.
+  std::size_t CountBytesMax() const { return 4 * (shapes.size() + 4) * sizeof(shapes[0]); }
+  // The same of Show(): two texts that grow by doubling, with everything in the help escaped.
+  std::size_t ShowBytesMax(MetricType type, const std::string_view* help) const {
+    if (Shows(type, help)) return 0;
+    const std::size_t longest =
+        std::max(help != nullptr ? help->size() : 0, shown_help.view().size());
+    return kHeaderBytesMax + 8 * (2 * longest + 2 * name.size());
+  }
 
   bool needs_escaping() const { return escaped != name; }
 

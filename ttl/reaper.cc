@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace pgw {
@@ -13,6 +14,9 @@ constexpr std::size_t kFamiliesPerStep = 256;
 
 // What a step takes, unless the machine was asleep in the middle of it.
 constexpr std::chrono::nanoseconds kRestMax = std::chrono::milliseconds(5);
+
+// How long to wait where there is too little memory to erase anything safely.
+constexpr std::chrono::nanoseconds kMemoryRest = std::chrono::seconds(1);
 
 // As many times as long as it tends it leaves the store to others.
 constexpr int kRestsPerWork = 199;
@@ -61,7 +65,8 @@ bool Reaper::Step(BootTime now) {
   }
   erased_since_trim_ += progress.families + progress.freed;
   if (progress.grown && tend_) tend_time_ = std::min(tend_time_, now);
-  return progress.more;
+  out_of_memory_ = progress.out_of_memory;
+  return progress.more && !out_of_memory_;
 }
 
 BootTime Reaper::Tend(BootTime now) {
@@ -71,25 +76,36 @@ BootTime Reaper::Tend(BootTime now) {
   return more ? end + kRestsPerWork * (end - now) : kNever;
 }
 
+// Does what is to be done now. Returns when to come again; `now`: at once.
+BootTime Reaper::Work(BootTime now) {
+  if (Step(now)) {
+    // Waiting pushes get the store's lock in between, and the processor.
+    const std::chrono::nanoseconds worked = clock_.Now().boot - now;
+    std::this_thread::sleep_for(std::min(worked, kRestMax));
+    return now;
+  }
+  if (out_of_memory_) return now + kMemoryRest;
+  if (erased_since_trim_ >= kFamiliesWorthTrimming) {
+    erased_since_trim_ = 0;
+    malloc_trim(0);
+  } else {
+    tend_time_ = Tend(now);
+  }
+  return std::min(store_.NextExpiry(), tend_time_);
+}
+
 void Reaper::Run() {
   mutex_.Lock();
   while (!stopping_) {
     mutex_.Unlock();
     const BootTime now = clock_.Now().boot;
-    const bool more = Step(now);
-    if (more) {
-      // Waiting pushes get the store's lock in between, and the processor.
-      const std::chrono::nanoseconds worked = clock_.Now().boot - now;
-      std::this_thread::sleep_for(std::min(worked, kRestMax));
-    } else if (erased_since_trim_ >= kFamiliesWorthTrimming) {
-      erased_since_trim_ = 0;
-      malloc_trim(0);
-    } else {
-      tend_time_ = Tend(now);
+    BootTime next = now + kMemoryRest;
+    try {
+      next = Work(now);
+    } catch (const std::bad_alloc&) {  // nothing has changed: it is tried again
     }
-    const BootTime next = more ? now : std::min(store_.NextExpiry(), tend_time_);
     mutex_.Lock();
-    if (stopping_ || more) continue;
+    if (stopping_ || next == now) continue;
     if (!woken_) {
       if (next == kNever) {
         changed_.wait(mutex_);

@@ -52,6 +52,7 @@ class Reaper {
  private:
   void Run();
   void Wake();
+  BootTime Work(BootTime now);
   // A piece of it if it is time. Returns when to come again.
   BootTime Tend(BootTime now);
 
@@ -65,6 +66,7 @@ class Reaper {
   bool stopping_ PGW_GUARDED_BY(mutex_) = false;
   bool woken_ PGW_GUARDED_BY(mutex_) = false;
   // Of the thread.
+  bool out_of_memory_ = false;         // the last step could erase nothing
   std::size_t erased_since_trim_ = 0;  // families
   BootTime tend_time_ = kNever;        // when there is something to tend
 };

@@ -38,6 +38,13 @@ constexpr std::uint64_t kTinyJournalBytes = 256 * 1024;
 // After how much written it is looked whether the journal is large.
 constexpr std::uint64_t kLookBytes = 64 * 1024;
 
+// What a turn needs beside the records, and how many times a record may lie in memory until it is
+// applied: in the frames that are written, read back, and in the store.
+constexpr std::size_t kTurnMemoryBytes = 1u << 20;
+constexpr std::size_t kCopiesMax = 5;
+// A snapshot is written block by block.
+constexpr std::size_t kKeeperMemoryBytes = 4u << 20;
+
 Error Refusal(const Error& error) {
   return {Code::kUnavailable, "cannot be stored: " + error.message};
 }
@@ -167,9 +174,10 @@ Outcome DurableLog::Take(Command command) {
   Turn turn;
   if (!TakeTurn(turn)) return Later(std::move(command));
   const std::span<Command> commands(&command, 1);
-  const Status status =
-      Write(command.record.size(), [&] { return durable_->Commit(commands, false); });
-  WriteForOthers(turn);
+  Status status;
+  UseTurn(turn, [&] {
+    status = Write(command.record.size(), [&] { return durable_->Commit(commands, false); });
+  });
   return {status ? std::move(command.result) : Status(Refusal(status.error())), nullptr};
 }
 
@@ -184,9 +192,11 @@ Outcome DurableLog::TakePush(RecordedPush& push, BootTime received) {
     return Later(std::move(pending));
   }
   Status result;
-  const Status status =
-      Write(push.record.size(), [&] { return durable_->Commit(push, received, false, result); });
-  WriteForOthers(turn);
+  Status status;
+  UseTurn(turn, [&] {
+    status =
+        Write(push.record.size(), [&] { return durable_->Commit(push, received, false, result); });
+  });
   return {status ? std::move(result) : Status(Refusal(status.error())), nullptr};
 }
 
@@ -201,7 +211,7 @@ void DurableLog::Submit(Command command, std::unique_ptr<CommandSink> sink) {
   if (options_.sync == SyncMode::kAlways) return;
   // Whoever had the turn may have given it back meanwhile.
   Turn turn;
-  if (TakeTurn(turn)) return WriteForOthers(turn);
+  if (TakeTurn(turn)) return UseTurn(turn, [] {});
   if (writer_looks_) return;
   const MutexLock lock(mutex_);
   WakeCommitter();
@@ -215,8 +225,8 @@ Status DurableLog::Enqueue(Command command, std::unique_ptr<CommandSink>& sink) 
   if (!queue_.empty() && queue_bytes_ + bytes > options_.queue_bytes_max) {
     return Error{Code::kOverloaded, "too much is waiting to be stored"};
   }
-  queue_bytes_ += bytes;
   queue_.push_back({std::move(command), std::move(sink)});
+  queue_bytes_ += bytes;
   NoteAttention();
   if (options_.sync == SyncMode::kAlways) WakeCommitter();
   return {};
@@ -251,9 +261,20 @@ bool DurableLog::DiskIsSlow() const {
 
 bool DurableLog::LeavesToCommitter() const { return failure_ || capture_wanted_ || DiskIsSlow(); }
 
-// What came while somebody had the turn, who then gives it back.
-void DurableLog::WriteForOthers(Turn& turn) {
+template <typename Own>
+void DurableLog::UseTurn(Turn& turn, const Own& write) {
   std::vector<Answer> answers;
+  turn_memory_.Ensure(kTurnMemoryBytes);
+  turn_memory_.Run([&] {
+    write();
+    WriteForOthers(answers);
+  });
+  turn.unlock();
+  Give(answers);
+}
+
+// What came while somebody had the turn.
+void DurableLog::WriteForOthers(std::vector<Answer>& answers) {
   if (!attention_) {
     writer_looks_ = false;
     if (attention_) {  // since then
@@ -268,8 +289,6 @@ void DurableLog::WriteForOthers(Turn& turn) {
       WriteBatch(batch, answers);
     }
   }
-  turn.unlock();
-  Give(answers);
 }
 
 // False: what waits is left to the committer.
@@ -309,12 +328,18 @@ void DurableLog::WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& an
 }
 
 void DurableLog::Give(std::vector<Answer>& answers) {
-  for (Answer& answer : answers) answer.sink->Take(std::move(answer.result));
+  for (Answer& answer : answers) {
+    try {
+      answer.sink->Take(std::move(answer.result));
+    } catch (...) {  // no memory for an answer: whoever waits learns of it when the sink goes
+    }
+  }
   answers.clear();
 }
 
 template <typename Commit>
 Status DurableLog::Write(std::size_t bytes, const Commit& commit) {
+  if (!turn_memory_.Ensure(kTurnMemoryBytes + kCopiesMax * bytes)) return OutOfMemory();
   const BootTime begin = clock_.BootNow();
   Status status;
   if (begin >= place_look_) {
@@ -418,17 +443,23 @@ void DurableLog::RunCommitter() {
   std::vector<Answer> answers;
   for (;;) {
     const Work work = AwaitWork();
-    Turn turn(turn_);
-    ServeKeeper();
+    bool ends = false;
     {
-      const MutexLock lock(mutex_);
-      TakeQueue(batch);
+      const Turn turn(turn_);
+      turn_memory_.Ensure(kTurnMemoryBytes);
+      turn_memory_.Run([&] {
+        ServeKeeper();
+        {
+          const MutexLock lock(mutex_);
+          TakeQueue(batch);
+        }
+        ends = batch.empty() && work == Work::kEnd;
+        // Without a batch and a probe the keeper was served.
+        if (!batch.empty() || work == Work::kProbe) WriteBatch(batch, answers);
+      });
     }
-    if (batch.empty() && work == Work::kEnd) return;
-    if (batch.empty() && work == Work::kCommands) continue;  // the keeper was served
-    WriteBatch(batch, answers);
-    turn.unlock();
     Give(answers);
+    if (ends) return;
   }
 }
 
@@ -465,11 +496,7 @@ void DurableLog::RunKeeper() {
     const Chore chore = NextChore(now, look);
     if (chore != Chore::kNone) {
       mutex_.Unlock();
-      if (chore == Chore::kSync) {
-        SyncNow();
-      } else {
-        WriteSnapshot();
-      }
+      Do(chore);
       mutex_.Lock();
     } else if (look == SteadyClock::time_point::max()) {
       chore_.wait(mutex_);
@@ -514,6 +541,19 @@ DurableLog::Chore DurableLog::NextChore(SteadyClock::time_point now,
   return Chore::kNone;
 }
 
+void DurableLog::Do(Chore chore) {
+  const bool remembers = keeper_memory_.Ensure(kKeeperMemoryBytes);
+  keeper_memory_.Run([&] {
+    if (chore == Chore::kSync) {
+      SyncNow();
+    } else if (remembers) {
+      WriteSnapshot();
+    } else {
+      NoteNoSnapshot(OutOfMemory());
+    }
+  });
+}
+
 void DurableLog::SyncNow() {
   const SteadyClock::time_point begin = SteadyClock::now();
   const Status status = durable_->Sync();
@@ -548,21 +588,10 @@ void DurableLog::WriteSnapshot() {
       snapshot_groups_ = groups;
     }
   }
-  const SteadyClock::time_point now = SteadyClock::now();
-  if (!written) {
-    retry_pause_ = std::clamp<nanoseconds>(2 * retry_pause_, seconds(1), kRetryPauseMax);
-    if (durable_->needs_snapshot()) retry_pause_ = seconds(1);
-    retry_time_ = now + retry_pause_;
-    observer_.OnPersistenceError();
-    const std::string& reason = written.error().message;
-    if (!std::exchange(snapshot_trouble_, true)) {
-      log_.Error("cannot write a snapshot", {{"err", std::string_view(reason)}});
-    }
-    return;
-  }
+  if (!written) return NoteNoSnapshot(written.error());
   if (*written != DurableStore::Written::kDone) return;
   if (std::exchange(snapshot_trouble_, false)) log_.Info("snapshots are written again");
-  snapshot_time_ = now;
+  snapshot_time_ = SteadyClock::now();
   retry_pause_ = nanoseconds(0);
   must_snapshot_ = false;
   observer_.OnSnapshot();
@@ -570,6 +599,16 @@ void DurableLog::WriteSnapshot() {
   const bool large = IsLarge(durable_->free_bytes());
   const MutexLock lock(mutex_);
   large_ = large;
+}
+
+void DurableLog::NoteNoSnapshot(const Error& error) {
+  retry_pause_ = std::clamp<nanoseconds>(2 * retry_pause_, seconds(1), kRetryPauseMax);
+  if (durable_->needs_snapshot()) retry_pause_ = seconds(1);
+  retry_time_ = SteadyClock::now() + retry_pause_;
+  observer_.OnPersistenceError();
+  if (!std::exchange(snapshot_trouble_, true)) {
+    log_.Error("cannot write a snapshot", {{"err", std::string_view(error.message)}});
+  }
 }
 
 // The committer gives it between two batches. None: the end has come.

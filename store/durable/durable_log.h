@@ -28,6 +28,7 @@
 #include "store/command_log.h"
 #include "store/durable/durability.h"
 #include "store/durable/durable_store.h"
+#include "store/memory_reserve.h"
 
 namespace pgw {
 
@@ -85,17 +86,22 @@ class DurableLog final : public CommandLog {
   // Whether somebody else than the committer has the turn now; who does must call WriteForOthers().
   bool TakeTurn(Turn& turn) PGW_EXCLUDES(mutex_);
 
-  // By whoever has the turn.
+  // By whoever has the turn, inside turn_memory_.Run(): what is in the journal must be applied, and
+  // what waits must be answered.
   bool MayWrite() PGW_EXCLUDES(mutex_);
   bool DiskIsSlow() const;
   bool LeavesToCommitter() const PGW_REQUIRES(mutex_);
-  void WriteForOthers(Turn& turn) PGW_EXCLUDES(mutex_);
+  void WriteForOthers(std::vector<Answer>& answers) PGW_EXCLUDES(mutex_);
   bool TakeForOthers(int round, std::size_t written, std::vector<Waiting>& batch)
       PGW_EXCLUDES(mutex_);
   void TakeQueue(std::vector<Waiting>& batch) PGW_REQUIRES(mutex_);
-  // `commit()` brings that much to the journal and applies it.
+  // `commit()` brings that much to the journal and applies it. Not begun where there may be too
+  // little memory for it.
   template <typename Commit>
   Status Write(std::size_t bytes, const Commit& commit) PGW_EXCLUDES(mutex_);
+  // What has a turn does: `write()` first, where there is one, then what others have left to it.
+  template <typename Own>
+  void UseTurn(Turn& turn, const Own& write) PGW_EXCLUDES(mutex_);
   // Empty: tries whether the disk works. The answers are to be given without the turn.
   void WriteBatch(std::vector<Waiting>& batch, std::vector<Answer>& answers) PGW_EXCLUDES(mutex_);
   static void Give(std::vector<Answer>& answers);
@@ -122,8 +128,10 @@ class DurableLog final : public CommandLog {
   Chore NextChore(std::chrono::steady_clock::time_point now,
                   std::chrono::steady_clock::time_point& look) PGW_REQUIRES(mutex_);
   bool IsLarge(std::uint64_t free_bytes) const;
+  void Do(Chore chore) PGW_EXCLUDES(mutex_);
   void SyncNow() PGW_EXCLUDES(mutex_);
   void WriteSnapshot() PGW_EXCLUDES(mutex_);
+  void NoteNoSnapshot(const Error& error) PGW_EXCLUDES(mutex_);
   std::optional<DurableStore::Capture> AskForCapture() PGW_EXCLUDES(mutex_);
   bool PauseKeeper(std::chrono::nanoseconds pause) PGW_EXCLUDES(mutex_);
 
@@ -138,6 +146,7 @@ class DurableLog final : public CommandLog {
   // mutex_.
   Mutex turn_;
   // Of whoever has the turn.
+  MemoryReserve turn_memory_;
   std::uint64_t bytes_since_look_ = 0;  // since the journal's size was looked at
   std::uint64_t free_bytes_ = 0;        // of the disk, by the last look and what was written since
   BootTime place_look_ = BootTime::min();  // when to look at the journal's place next
@@ -170,6 +179,7 @@ class DurableLog final : public CommandLog {
   bool large_ PGW_GUARDED_BY(mutex_) = false;  // the journal is, beside the snapshot
 
   // Of the keeper.
+  MemoryReserve keeper_memory_;
   std::chrono::steady_clock::time_point snapshot_time_;
   std::chrono::steady_clock::time_point retry_time_{};
   std::chrono::nanoseconds retry_pause_{0};

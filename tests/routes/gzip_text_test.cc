@@ -153,7 +153,7 @@ TEST_F(GzipTextTest, KeepsNothingBeyondTheBlocks) {
   const std::size_t before = Bytes();
   Zipped(Snap(2));
   EXPECT_GT(Bytes(), before);
-  for (std::int64_t g = 0; g < 500; ++g) driver_.Delete(GroupOf(g), 3);
+  for (std::int64_t g = 0; g < 500; ++g) ASSERT_TRUE(driver_.Delete(GroupOf(g), 3));
   StoreDriver empty;
   EXPECT_LT(Bytes(), empty.store().Stats().bytes + before / 2);
   Fill(driver_, 500, 4);
@@ -247,7 +247,7 @@ TEST_F(GzipTextTest, EqualsThePlainTextWhateverHappened) {
     now += static_cast<std::int64_t>(random.Below(2));
     const auto group = static_cast<std::int64_t>(random.Below(400));
     if (random.OneIn(12)) {
-      driver_.Delete(GroupOf(group), now);
+      ASSERT_TRUE(driver_.Delete(GroupOf(group), now));
     } else {
       const auto value = static_cast<std::int64_t>(random.Below(random.OneIn(2) ? 3 : 1'000'000));
       ASSERT_TRUE(driver_.Put(GroupOf(group), Body(value), now).ok());

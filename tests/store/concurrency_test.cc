@@ -50,7 +50,9 @@ TEST(StoreConcurrencyTest, EveryScrapeSeesWholePushes) {
         const std::string job = std::to_string((i + p * 3) % kGroups);
         // Lengths differ, so that texts move within their chunks.
         EXPECT_TRUE(driver.Put({{"job", job}}, Body(i % 7 == 0 ? i * 100'003 : i), time));
-        if (i % 11 == 0) driver.Delete({{"job", job}}, time);
+        if (i % 11 == 0) {
+          EXPECT_TRUE(driver.Delete({{"job", job}}, time));
+        }
       }
     });
   }

@@ -116,7 +116,7 @@ TEST(ExpiryTest, ASnapshotIsNotTouchedByWhatHappensLater) {
   ASSERT_TRUE(driver.Post(kJobB, "a 1\n", 1'000));
   const auto snapshot = driver.store().SnapshotAt(At(2'500));
   ASSERT_TRUE(driver.Post(kJobA, "a 1\n", 2'600));
-  driver.Delete(kJobB, 2'700);
+  ASSERT_TRUE(driver.Delete(kJobB, 2'700));
   std::vector<std::string_view> pieces;
   std::vector<std::unique_ptr<std::string>> scratch;
   ASSERT_EQ(snapshot->family(0).name, "a");
@@ -170,9 +170,9 @@ TEST(ExpiryTest, ALargeDeleteIsTold) {
   for (int i = 0; i < 10'000; ++i) body += "m" + std::to_string(i) + " 1\n";
   ASSERT_TRUE(driver.Post(kJobA, body, 0));
   ASSERT_TRUE(driver.Post(kJobB, "m 1\n", 0));
-  driver.Delete(kJobB, 1);
+  ASSERT_TRUE(driver.Delete(kJobB, 1));
   EXPECT_EQ(wakes, 0);
-  driver.Delete(kJobA, 1);
+  ASSERT_TRUE(driver.Delete(kJobA, 1));
   EXPECT_EQ(wakes, 1);
   EXPECT_EQ(driver.store().EraseExpired(At(1).boot, 1).freed, 10'001u);
 }
@@ -230,10 +230,13 @@ TEST(ExpiryCalendarTest, GivesEntriesOnceTheirPageHasCome) {
   calendar.File(second, 1'050'000'000);
   calendar.File(third, 5'000'000'000);
   EXPECT_EQ(calendar.Next(), 1'100'000'000);
-  EXPECT_EQ(calendar.TakeDue(1'099'999'999), nullptr);
-  EXPECT_NE(calendar.TakeDue(1'100'000'000), nullptr);
-  EXPECT_NE(calendar.TakeDue(1'100'000'000), nullptr);
-  EXPECT_EQ(calendar.TakeDue(1'100'000'000), nullptr);
+  EXPECT_EQ(calendar.FindDue(1'099'999'999), nullptr);
+  for (int i = 0; i < 2; ++i) {
+    CalendarEntry* const due = calendar.FindDue(1'100'000'000);
+    ASSERT_NE(due, nullptr);
+    calendar.Remove(*due);
+  }
+  EXPECT_EQ(calendar.FindDue(1'100'000'000), nullptr);
   EXPECT_EQ(calendar.Next(), 5'000'000'000);
   EXPECT_FALSE(first.filed);
   EXPECT_TRUE(third.filed);

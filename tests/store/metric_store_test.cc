@@ -108,8 +108,8 @@ TEST(MetricStoreTest, DeleteIsExact) {
   StoreDriver driver;
   ASSERT_TRUE(driver.Post(kJobA, "m 1\n", 1));
   ASSERT_TRUE(driver.Post(kJobAInstance, "m 2\n", 1));
-  driver.Delete(kJobA, 2);
-  driver.Delete(kJobB, 2);
+  ASSERT_TRUE(driver.Delete(kJobA, 2));
+  ASSERT_TRUE(driver.Delete(kJobB, 2));
   EXPECT_THAT(driver.Lines(2), UnorderedElementsAre("m{instance=\"i\",job=\"a\"} 2"));
   EXPECT_EQ(driver.Groups(2).size(), 1u);
 }
@@ -229,7 +229,7 @@ TEST(MetricStoreTest, RefusesAGroupWhoseBookkeepingWouldCollide) {
   EXPECT_THAT(MessageOf(status), StartsWith("2 error(s) occurred:\n* collected metric "
                                             "\"push_time_seconds\" { "));
   EXPECT_EQ(driver.Groups(2).size(), 1u);
-  driver.Delete(kJobA, 3);
+  ASSERT_TRUE(driver.Delete(kJobA, 3));
   EXPECT_TRUE(driver.Put({{"job", "a"}, {"instance", ""}}, "", 4));
 }
 
@@ -281,8 +281,8 @@ TEST(MetricStoreTest, AccountsForAllThatItHolds) {
     ASSERT_TRUE(driver.Put(kJobA, "m -0\n", 1));
     ASSERT_TRUE(driver.Put(kJobB, "m 1\n", 1));
     ASSERT_TRUE(driver.Put(kJobB, "m -0\n", 1));
-    driver.Delete(kJobA, 2);
-    driver.Delete(kJobB, 2);
+    ASSERT_TRUE(driver.Delete(kJobA, 2));
+    ASSERT_TRUE(driver.Delete(kJobB, 2));
     EXPECT_EQ(driver.store().Stats().bytes, empty) << "round " << round;
   }
 }
@@ -337,7 +337,7 @@ TEST(UncheckedStoreTest, StoresWhatIsInconsistentAndFailsScrapesUntilItIsGone) {
   ASSERT_TRUE(driver.Post(kJobA, "# TYPE m gauge\nm 1\n", 3));
   ASSERT_TRUE(driver.Post(kJobB, "m 1\n", 3));
   EXPECT_THAT(driver.Inconsistency(3), HasSubstr("is not a"));
-  driver.Delete(kJobB, 4);
+  ASSERT_TRUE(driver.Delete(kJobB, 4));
   EXPECT_EQ(driver.Inconsistency(4), "");
   EXPECT_EQ(driver.Scrape(4), "# TYPE m gauge\nm{instance=\"\",job=\"a\"} 1\n");
 }

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <set>
 #include <string>
@@ -34,6 +35,9 @@ struct History {
   // else: no readers, no reaper. A third one gets pushes as they are, for their answers. Dumps are
   // taken meanwhile, and read back.
   bool recorded = false;
+  // Called before each command to a store that is not recorded; what it returns ends with the
+  // command. Then memory may run out in it: a push is refused or throws, and has changed nothing.
+  std::function<std::shared_ptr<void>()> fault = {};
 };
 
 class ModelPlayer {
@@ -83,6 +87,8 @@ class ModelPlayer {
 
   // Pushes that were taken without a look into them.
   int repeats() const { return repeats_; }
+  // Commands that memory ran out for.
+  int faults() const { return faults_; }
 
  private:
   struct Past {
@@ -161,6 +167,7 @@ class ModelPlayer {
     ASSERT_TRUE(key);
     const Status status =
         history_.recorded ? PushRecorded(*key, replace, body) : PushOrRepeat(*key, replace, body);
+    if (IsOutOfMemory(status)) return;
     const bool accepted = model_.Push(group, replace, families, now_);
     ASSERT_EQ(status.ok(), accepted) << (status.ok() ? "" : status.error().message) << "\n"
                                      << key->bytes() << "\n"
@@ -183,15 +190,34 @@ class ModelPlayer {
 
   Status PushOrRepeat(const GroupKey& key, bool replace, const std::string& body) {
     const Fingerprint fingerprint = FingerprintOf(body, replace ? 1 : 0);
-    if (store_->Repeat({&key, fingerprint, At(now_), DeadlineNow()})) {
-      ++repeats_;
-      return {};
-    }
     FamilySet set;
     EXPECT_TRUE(ParseText(body, NameValidation::kUtf8, set)) << body;
     PushCommand command = Command(key, replace, set);
     command.fingerprint = fingerprint;
-    return store_->Push(command);
+    return WithFault([&]() -> Status {
+      if (store_->Repeat({&key, fingerprint, At(now_), DeadlineNow()})) {
+        ++repeats_;
+        return {};
+      }
+      return store_->Push(command);
+    });
+  }
+
+  template <typename Play>
+  Status WithFault(const Play& play) {
+    const std::shared_ptr<void> fault = history_.fault ? history_.fault() : nullptr;
+    try {
+      return play();
+    } catch (const std::bad_alloc&) {
+      return Error{Code::kOverloaded, {}};
+    }
+  }
+
+  bool IsOutOfMemory(const Status& status) {
+    if (status.ok() || status.error().code != Code::kOverloaded) return false;
+    EXPECT_TRUE(history_.fault);
+    ++faults_;
+    return true;
   }
 
   Status PushTo(MetricStore& store, const GroupKey& key, bool replace, const std::string& body) {
@@ -245,9 +271,11 @@ class ModelPlayer {
       std::string record;
       AppendDeleteRecord(At(now_), key->bytes(), record);
       (void)Apply(record);
-      plain_->Delete(*key, At(now_));
+      ASSERT_TRUE(plain_->Delete(*key, At(now_)));
     } else {
-      store_->Delete(*key, At(now_));
+      const Status status = WithFault([&] { return store_->Delete(*key, At(now_)); });
+      if (IsOutOfMemory(status)) return;
+      ASSERT_TRUE(status);
     }
     model_.Delete(group, now_);
   }
@@ -259,14 +287,23 @@ class ModelPlayer {
       (void)Apply(record);
       plain_->Wipe(At(now_));
     } else {
-      store_->Wipe(At(now_));
+      const Status status = WithFault([&]() -> Status {
+        store_->Wipe(At(now_));
+        return {};
+      });
+      if (IsOutOfMemory(status)) return;
     }
     model_.Wipe();
   }
 
   void Erase() {
-    const ExpiryProgress progress = store_->EraseExpired(At(now_).boot, 1 + Below(5));
-    EXPECT_EQ(progress.lags.size(), progress.families);
+    const std::size_t most = 1 + Below(5);
+    const Status status = WithFault([&]() -> Status {
+      const ExpiryProgress progress = store_->EraseExpired(At(now_).boot, most);
+      EXPECT_EQ(progress.lags.size(), progress.families);
+      return {};
+    });
+    (void)IsOutOfMemory(status);  // it is no matter when what has expired is erased
   }
 
   void BeginDump() {
@@ -342,6 +379,8 @@ class ModelPlayer {
     }
     ASSERT_EQ(Groups(*store_, expected.has_value()), model_.Groups(now_, expected.has_value()));
     ASSERT_EQ(snapshot->groups(), model_.Groups(now_, false).size());
+    const Status sound = store_->CheckInvariants();
+    ASSERT_TRUE(sound.ok()) << sound.error().message;
     if (history_.recorded && Below(8) == 0) CompareReplica(*snapshot);
   }
 
@@ -395,6 +434,7 @@ class ModelPlayer {
   std::multiset<std::string> held_text_;
   std::vector<Past> past_;
   int repeats_ = 0;
+  int faults_ = 0;
   std::unique_ptr<StoreDump> dump_;
   std::vector<std::string> blocks_;
   std::vector<std::pair<std::string, BootTime>> since_dump_;

@@ -134,7 +134,7 @@ TEST_F(RepeatTest, IsVoidAfterARefusedPush) {
 
 TEST_F(RepeatTest, IsVoidAfterDeletionAndWipe) {
   ASSERT_TRUE(Push(kBody, 0).ok());
-  store_.Delete(Key(kGroup), At(1));
+  ASSERT_TRUE(store_.Delete(Key(kGroup), At(1)));
   EXPECT_FALSE(Repeats(kBody, 2));
   ASSERT_TRUE(Push(kBody, 3).ok());
   store_.Wipe(At(4));
@@ -235,11 +235,11 @@ TEST_F(RepeatTest, HoldsForAReplacingPush) {
 
 TEST_F(RepeatTest, LeavesNoTraceInTheFootprint) {
   ASSERT_TRUE(Push("m 1\n", 0).ok());
-  store_.Delete(Key(kGroup), At(1));
+  ASSERT_TRUE(store_.Delete(Key(kGroup), At(1)));
   const std::size_t empty = store_.Stats().bytes;
   ASSERT_TRUE(Push(kBody, 2).ok());
   ASSERT_TRUE(Push("m 1\n", 3).ok());
-  store_.Delete(Key(kGroup), At(4));
+  ASSERT_TRUE(store_.Delete(Key(kGroup), At(4)));
   EXPECT_EQ(store_.Stats().bytes, empty);
 }
 

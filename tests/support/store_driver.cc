@@ -42,9 +42,9 @@ Status StoreDriver::PostMessages(const LabelList& group, std::string_view body,
   return Push(group, PushMode::kMerge, set, now_ms);
 }
 
-void StoreDriver::Delete(const LabelList& group, std::int64_t now_ms) {
+Status StoreDriver::Delete(const LabelList& group, std::int64_t now_ms) {
   const Result<GroupKey> key = GroupKey::Make({group.begin(), group.end()});
-  if (key) store_.Delete(*key, At(now_ms));
+  return key ? store_.Delete(*key, At(now_ms)) : key.error();
 }
 
 std::string StoreDriver::Scrape(std::int64_t now_ms, bool bookkeeping) {

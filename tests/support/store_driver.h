@@ -33,7 +33,7 @@ class StoreDriver {
   Status Put(const LabelList& group, std::string_view body, std::int64_t now_ms);
   // The same with a delimited protobuf body.
   Status PostMessages(const LabelList& group, std::string_view body, std::int64_t now_ms);
-  void Delete(const LabelList& group, std::int64_t now_ms);
+  Status Delete(const LabelList& group, std::int64_t now_ms);
 
   // A scrape's text at that time, without the bookkeeping families unless asked for.
   std::string Scrape(std::int64_t now_ms, bool bookkeeping = false);

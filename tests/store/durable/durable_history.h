@@ -203,7 +203,7 @@ class DurableHistory {
     if (deed.kind == Kind::kWipe) {
       plain.Wipe(deed.time);
     } else if (deed.kind == Kind::kDelete) {
-      plain.Delete(*key, deed.time);
+      EXPECT_TRUE(plain.Delete(*key, deed.time));
     } else {
       FamilySet set;
       return plain.Push(MakePush(deed, *key, set));

@@ -1,0 +1,88 @@
+// Memory set aside so that a change of what is stored, once it has begun, does not fail in its
+// middle. Knows base/result. docs/decisions/0013-when-memory-runs-out.md has the reasons.
+//
+//   if (!reserve.Ensure(bytes)) return OutOfMemory();  // nothing has changed yet
+//   reserve.Run([&] { /* change things; every allocation succeeds */ });
+//
+// The reserve is a mapping that nobody writes to, so it costs no memory of the machine; it counts
+// where memory can be refused to a process at all: against a limit of its address space or data,
+// and where the kernel commits no more than it has. When an allocation fails inside Run(), the
+// mapping is given back and the allocation is tried again. Where that is not enough, because the
+// bound was wrong or another thread was faster, the process ends with one line on standard error:
+// a supervisor starts it again, and a journal has what was acknowledged.
+//
+// This works by std::set_new_handler(). A handler that was there before is called for failures
+// outside Run(). REQUIRES: nobody replaces ours later.
+#pragma once
+
+#include <cstddef>
+
+#include "base/result.h"
+
+namespace pgw {
+
+// The answer to a command that there is no memory for. Makes no allocation.
+inline Error OutOfMemory() { return {Code::kOverloaded, "out of memory"}; }
+
+// What the process ends with where it cannot go on: EX_OSERR of sysexits.h.
+inline constexpr int kExitOutOfMemory = 71;
+
+// Ends the process at once, with a line on standard error.
+[[noreturn]] void EndOutOfMemory() noexcept;
+
+// Not thread-safe: the lock that guards what is changed guards the reserve as well.
+class MemoryReserve {
+ public:
+  MemoryReserve();
+  ~MemoryReserve() { Release(); }
+  MemoryReserve(const MemoryReserve&) = delete;
+  MemoryReserve& operator=(const MemoryReserve&) = delete;
+
+  // Sets at least so many bytes aside, for this change and the ones to come. False: there is not
+  // so much memory.
+  bool Ensure(std::size_t bytes) { return bytes <= size_ || Grow(bytes); }
+
+  // Calls `change()`, with the reserve for whatever it allocates on this thread. May be nested,
+  // with other reserves: the innermost is used first.
+  template <typename Change>
+  void Run(const Change& change) noexcept {
+    const Use use(*this);
+    try {
+      change();
+    } catch (...) {
+      EndOutOfMemory();
+    }
+    if (size_ > kKept) Shrink();
+  }
+
+  // Whether this thread is inside Run(), of any reserve.
+  static bool InUse() { return innermost_ != nullptr; }
+
+ private:
+  // What stays set aside between changes. Larger ones are rare.
+  static constexpr std::size_t kKept = 8u << 20;
+
+  // A Run() that goes on.
+  struct Use {
+    explicit Use(MemoryReserve& used) : reserve(used), outer(innermost_) { innermost_ = this; }
+    ~Use() { innermost_ = outer; }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+    MemoryReserve& reserve;
+    Use* const outer;
+  };
+
+  static void OnFailure();
+  bool Grow(std::size_t bytes);
+  // False: there was nothing left to give back.
+  bool Release();
+  void Shrink();
+
+  static thread_local constinit Use* innermost_;
+
+  void* memory_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace pgw
