@@ -46,7 +46,7 @@ constexpr bool IsControl(char c) { return static_cast<unsigned char>(c) < 0x20 |
 
 std::string_view Trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
+  if (first == std::string_view::npos) return text.substr(text.size());
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
@@ -67,6 +67,18 @@ bool EscapesAreWellFormed(std::string_view target) {
     if (i + 2 >= path.size() || !IsHexDigit(path[i + 1]) || !IsHexDigit(path[i + 2])) return false;
   }
   return true;
+}
+
+// Why a header line whose name is no token cannot be parsed. Go reads a name with spaces, only to
+// refuse it in words of its own.
+Refusal RefuseHeaderName(std::string_view line) {
+  const std::string_view name = line.substr(0, line.find(':'));
+  const bool spaced =
+      name.size() < line.size() && name.find(' ') != std::string_view::npos &&
+      name.front() != ' ' &&
+      std::ranges::all_of(
+          name, [](char c) { return c == ' ' || kTokenBytes[static_cast<unsigned char>(c)]; });
+  return spaced ? Refusal{400, "invalid header name"} : kBadRequest;
 }
 
 bool IsScheme(std::string_view text) {
@@ -207,15 +219,22 @@ std::optional<Refusal> ParseRequestLine(std::string_view line, RequestLine& pars
   return std::nullopt;
 }
 
-Refusal RefuseHeaderLine(std::string_view line) {
-  // Go reads a name with spaces, only to refuse it in words of its own.
-  const std::string_view name = line.substr(0, line.find(':'));
-  const bool spaced =
-      name.size() < line.size() && name.find(' ') != std::string_view::npos &&
-      name.front() != ' ' &&
-      std::ranges::all_of(
-          name, [](char c) { return c == ' ' || kTokenBytes[static_cast<unsigned char>(c)]; });
-  return spaced ? Refusal{400, "invalid header name"} : kBadRequest;
+std::optional<Refusal> ParseHeaderLine(std::string_view line, Header& parsed) {
+  std::size_t size = 0;
+  while (size < line.size() && kTokenBytes[static_cast<unsigned char>(line[size])]) ++size;
+  if (size == line.size()) return kBadRequest;
+  parsed.name = line.substr(0, size);
+  if (line[size] != ':') return RefuseHeaderName(line);
+  if (size == 0) return kBadRequest;
+  parsed.value = Trim(line.substr(size + 1));
+  if (!IsFieldValue(parsed.value)) return kBadRequest;
+  return std::nullopt;
+}
+
+bool IsFieldValue(std::string_view text) {
+  bool good = true;
+  for (const char c : text) good &= !IsControl(c) || c == '\t';
+  return good;
 }
 
 std::optional<std::uint64_t> ParseContentLength(std::string_view text) {

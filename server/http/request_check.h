@@ -27,11 +27,15 @@ struct RequestLine {
   int version_minor = 1;  // 0 for HTTP/1.0, 1 for every later 1.x
 };
 
-// `line` without its CRLF. The views point into it.
+// `line` without its end. The views point into it.
 std::optional<Refusal> ParseRequestLine(std::string_view line, RequestLine& parsed);
 
-// Why a header line (without its end) cannot be parsed.
-Refusal RefuseHeaderLine(std::string_view line);
+// `line` without its end, and not empty. The views point into it, the value without the blanks
+// around it. A line that continues the one before (RFC 9112 §5.2, obs-fold) is refused.
+std::optional<Refusal> ParseHeaderLine(std::string_view line, Header& parsed);
+
+// RFC 9110 §5.5: no control character but the tab.
+bool IsFieldValue(std::string_view text);
 
 // Requests that are answered without asking a handler.
 enum class BuiltIn : unsigned char {

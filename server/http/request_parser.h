@@ -1,5 +1,6 @@
-// Bytes to a request: the head, and the bodies that come in chunks. Knows message and
-// request_check. The grammar is Boost.Beast's, in beast_request_parser.cc; it is not seen here.
+// Bytes to a request: the head, and the bodies that come in chunks (RFC 9112 §2.2, §5, §7.1).
+// Knows message and request_check, which have the rules for what a line may say. Lines of a head
+// may end in a line feed alone; those of chunks and trailers end in CRLF or are refused.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +16,8 @@
 namespace pgw::http {
 
 // Parses one request at a time, in as many steps as its bytes arrive in, each byte looked at a
-// bounded number of times. Keeps no bytes of its own. Not thread-safe.
+// bounded number of times; what comes of them does not depend on the steps. Keeps no bytes of its
+// own. Not thread-safe.
 class RequestParser {
  public:
   enum class Progress : unsigned char { kNeedMore, kDone, kRefused };
@@ -29,7 +31,8 @@ class RequestParser {
   void Reset();
 
   // `received` begins with the first byte of the request and only grows from call to call; it may
-  // have moved meanwhile. More than `bytes_max` (0: unlimited) without an end: 431.
+  // have moved meanwhile. Of several faults the first one is the reason of a refusal, and 431 that
+  // of a line which ends beyond `bytes_max` (0: unlimited).
   Progress ParseHead(std::string_view received, std::size_t bytes_max);
 
   // Valid after ParseHead said kDone, as long as the bytes given last stay where they are.
@@ -41,7 +44,8 @@ class RequestParser {
 
   // A chunked body. `received` begins with the first byte not yet consumed. Appends to `body`
   // unless that is null, and refuses (413) a body of more than `bytes_max` (0: unlimited) as soon
-  // as a chunk announces it.
+  // as a chunk announces it. Lines that end in a line feed alone, and control characters or an open
+  // quote in a chunk's extensions, are refused (400).
   Progress ParseChunks(std::string_view received, std::uint64_t bytes_max, ByteBuffer* body,
                        std::size_t& consumed);
 

@@ -15,6 +15,7 @@ import sys
 from xml.sax.saxutils import quoteattr
 
 HERE = pathlib.Path(__file__).resolve().parent
+SEEDS = HERE.parent / "data" / "corpus"
 
 
 def targets() -> list[str]:
@@ -25,7 +26,7 @@ def run(build: pathlib.Path, name: str, seconds: int) -> tuple[str, bool, str]:
     corpus = build / "corpus" / name
     corpus.mkdir(parents=True, exist_ok=True)
     command = [build / "tests/fuzz" / name, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=3072",
-               "-print_final_stats=1", f"-artifact_prefix={corpus.parent}/{name}-", corpus, HERE / "corpus" / name]
+               "-print_final_stats=1", f"-artifact_prefix={corpus.parent}/{name}-", corpus, SEEDS / name]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, errors="replace",
                           timeout=seconds + 300, check=False)
     runs = re.search(r"number_of_executed_units: (\d+)", done.stderr)

@@ -69,7 +69,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"RelativeTarget", "GET metrics HTTP/1.1\r\nHost: h\r\n\r\n", k400},
         Refused{"LowerCaseVersion", "GET / http/1.1\r\nHost: h\r\n\r\n", k400},
         Refused{"LongVersion", "GET / HTTP/1.10\r\nHost: h\r\n\r\n", k400},
-        Refused{"BareLineFeed", "GET / HTTP/1.1\nHost: h\r\n\r\n", k400},
         Refused{"TlsHandshake", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"sv, k400},
         Refused{"Version2", "GET / HTTP/2.0\r\nHost: h\r\n\r\n", k505},
         Refused{"Version09", "GET / HTTP/0.9\r\nHost: h\r\n\r\n", k505},
@@ -91,8 +90,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"NulInName", "GET / HTTP/1.1\r\nHost: h\r\nA\0: b\r\n\r\n"sv, k400},
         Refused{"NulInValue", "GET / HTTP/1.1\r\nHost: h\r\nA: b\0\r\n\r\n"sv, k400},
         Refused{"CarriageReturnInValue", "GET / HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n", k400},
-        Refused{"BareLineFeedInHeader", "GET / HTTP/1.1\r\nHost: h\nA: b\r\n\r\n", k400},
-        Refused{"BareLineFeedsAtTheEnd", "GET / HTTP/1.1\r\nHost: h\n\n", k400},
+        Refused{"TwoCarriageReturns", "GET / HTTP/1.1\r\nHost: h\r\r\n\r\n", k400},
+        Refused{"FoldBehindALineFeed", "GET / HTTP/1.1\nHost: h\nA: b\n c\n\n", k400},
         Refused{"FoldedValue", "GET / HTTP/1.1\r\nHost: h\r\nA: b\r\n c\r\n\r\n", k400},
         Refused{"FoldedEmptyValue", "GET / HTTP/1.1\r\nHost: h\r\nA:\r\n c\r\n\r\n", k400},
         Refused{"FoldedLength", "POST / HTTP/1.1\r\nHost: h\r\nContent-Length:\r\n 5\r\n\r\nhello",
@@ -188,7 +187,13 @@ INSTANTIATE_TEST_SUITE_P(
           {"SizeLineWithBareLineFeed", "1\na\r\n0\r\n\r\n"},
           {"DataTooLong", "1\r\nab\r\n0\r\n\r\n"},
           {"DataEndsInLineFeed", "1\r\na\n0\r\n\r\n"},
-          {"ExtensionWithoutName", "1;=x\r\na\r\n0\r\n\r\n"},
+          {"ExtensionWithQuotedLineFeed", "4;a=\"\n\"\r\nabcd\r\n0\r\n\r\n"},
+          {"ExtensionWithQuotedLineEnd", "4;a=\"\r\n\"\r\nabcd\r\n0\r\n\r\n"},
+          {"ExtensionWithoutClosingQuote", "4;a=\"\r\nabcd\r\n0\r\n\r\n"},
+          {"LinesThatEndInLineFeeds", "1\na\n0\n\n"},
+          {"TrailerWithLineFeed", "1\r\na\r\n0\r\nA: b\n\r\n"},
+          {"TrailerEndsInLineFeed", "1\r\na\r\n0\r\n\n"},
+          {"TrailerFolded", "1\r\na\r\n0\r\nA: b\r\n c\r\n\r\n"},
           {"ExtensionWithNul", std::string("1;a=\0\r\na\r\n0\r\n\r\n"sv)},
           {"TrailerWithLength", "1\r\na\r\n0\r\nContent-Length: 5\r\n\r\n"},
           {"TrailerWithEncoding", "1\r\na\r\n0\r\nTransfer-Encoding: chunked\r\n\r\n"},
@@ -381,12 +386,32 @@ TEST(ProtocolTest, AcceptsARepeatedEqualLength) {
               HasSubstr("\r\n\r\nhello"));
 }
 
+TEST(ProtocolTest, TakesLinesThatEndInALineFeed) {
+  TestServer server;
+  EXPECT_EQ(BodyOf(server.Exchange("POST /a HTTP/1.0\nContent-Length: 6\n\na_g 1\n")), "a_g 1\n");
+  const std::string answers = server.Exchange(
+      "POST /b HTTP/1.1\nHost: h\r\nContent-Length: 5\n\nhello"
+      "POST /c HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\n\n2\r\nhi\r\n0\r\n\r\n"
+      "GET /d HTTP/1.1\nHost: h\nConnection: close\n\r\nGET /e HTTP/1.1\nHost: h\n\n");
+  EXPECT_EQ(Count(answers, "HTTP/1.1 200 OK"), 3u);
+  EXPECT_THAT(server.handler().bodies(), ElementsAre("a_g 1\n", "hello", "hi", ""));
+}
+
+TEST(ProtocolTest, IgnoresAConnectionHeaderThatIsNoListOfTokens) {
+  TestServer server;
+  const std::string answers = server.Exchange(
+      "GET /a HTTP/1.1\r\nHost: h\r\nConnection: @ (close), x y\r\nProxy-Connection: ;\r\n\r\n"
+      "GET /b HTTP/1.1\r\nHost: h\r\nConnection: , \"x\", CLOSE\r\n\r\n"
+      "GET /c HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_EQ(Count(answers, "HTTP/1.1 200 OK"), 2u);
+}
+
 TEST(ProtocolTest, JoinsChunksAndDropsExtensionsAndTrailers) {
   TestServer server;
   const std::string answer = server.Exchange(
       "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: Chunked\r\nConnection: close\r\n\r\n"
       "5;name=value;other=\"quoted; \\\" text\"\r\nhello\r\n"
-      "00000000000000006 ;x\r\n world\r\n"
+      "0000000000000006 ;x\r\n world\r\n"
       "000\r\nTrailer: value\r\nHost: other\r\nConnection: keep-alive\r\n\r\n");
   EXPECT_EQ(BodyOf(answer), "hello world");
   const std::vector<Seen> seen = server.handler().seen();
