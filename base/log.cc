@@ -269,6 +269,25 @@ class RecordWriter {
   std::string line_;
 };
 
+// The least of a record, when there is no memory for the rest. What would need an escape is a
+// blank.
+void WriteWithoutMemory(int fd, LogFormat format, std::string_view level, std::string_view text) {
+  std::array<char, 512> line;
+  std::size_t size = 0;
+  const auto put = [&](std::string_view part, bool plain) {
+    for (const char c : part.substr(0, line.size() - size)) {
+      line[size++] = plain || (c > ' ' && c < 0x7f && c != '"' && c != '\\') ? c : ' ';
+    }
+  };
+  const bool json = format == LogFormat::kJson;
+  put(json ? R"({"level":")" : "level=", true);
+  put(level, false);
+  put(json ? R"(","msg":")" : " msg=\"", true);
+  put(text.substr(0, line.size() / 2), false);
+  put(json ? "\"}\n" : "\"\n", true);
+  if (write(fd, line.data(), size) < 0) return;  // nobody to tell
+}
+
 // Appends value / unit with as many decimals as are not zero.
 void AppendFraction(std::uint64_t value, std::uint64_t unit, std::string& out) {
   out.append(std::to_string(value / unit));
@@ -329,16 +348,21 @@ std::string FormatGoDuration(nanoseconds duration) {
 Logger::Logger(const Clock& clock, int fd, LogLevel level, LogFormat format)
     : clock_(clock), fd_(fd), level_(level), format_(format) {}
 
-void Logger::Log(LogLevel level, LogMessage message, Fields fields) {
+void Logger::Log(LogLevel level, LogMessage message, Fields fields) noexcept {
   if (!Enabled(level)) return;
-  RecordWriter record(format_);
-  record.Add("ts", FormatTimestamp(clock_.Now().wall));
-  record.Add("level", kLevelNames[static_cast<std::size_t>(level)]);
-  record.Add("caller", Caller(message.where));
-  record.Add("msg", message.text);
-  for (const LogField& field : fields) record.Add(field);
-  const std::string_view line = record.Finish();
-  if (write(fd_, line.data(), line.size()) < 0) return;  // nobody to tell
+  const std::string_view level_name = kLevelNames[static_cast<std::size_t>(level)];
+  try {
+    RecordWriter record(format_);
+    record.Add("ts", FormatTimestamp(clock_.Now().wall));
+    record.Add("level", level_name);
+    record.Add("caller", Caller(message.where));
+    record.Add("msg", message.text);
+    for (const LogField& field : fields) record.Add(field);
+    const std::string_view line = record.Finish();
+    if (write(fd_, line.data(), line.size()) < 0) return;  // nobody to tell
+  } catch (...) {
+    WriteWithoutMemory(fd_, format_, level_name, message.text);
+  }
 }
 
 }  // namespace pgw

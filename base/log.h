@@ -54,7 +54,8 @@ struct LogMessage {
 };
 
 // Thread-safe: a record is one write(2). Never blocks on anything but that write; a failing
-// write is ignored, there is nobody to tell.
+// write is ignored, there is nobody to tell. Does not throw: where there is no memory for a record,
+// it has its level and its message alone.
 class Logger {
  public:
   using Fields = std::initializer_list<LogField>;
@@ -69,7 +70,7 @@ class Logger {
   void Info(LogMessage message, Fields fields = {}) { Log(LogLevel::kInfo, message, fields); }
   void Warn(LogMessage message, Fields fields = {}) { Log(LogLevel::kWarn, message, fields); }
   void Error(LogMessage message, Fields fields = {}) { Log(LogLevel::kError, message, fields); }
-  void Log(LogLevel level, LogMessage message, Fields fields);
+  void Log(LogLevel level, LogMessage message, Fields fields) noexcept;
 
  private:
   const Clock& clock_;

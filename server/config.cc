@@ -46,8 +46,8 @@ constexpr std::array kFlags = std::to_array<FlagSpec>({
     {"web.max-body-bytes", Kind::kValue, "67108864",
      "Largest request body, as received and decompressed (answer: 413). 0 for no limit."},
     {"web.max-inflight-body-bytes", Kind::kValue, "268435456",
-     "Memory for all unfinished request bodies together; above it reading stops, then 503 is "
-     "answered. 0 for no limit."},
+     "Memory for all unfinished requests together, bodies and long headers; above it reading "
+     "stops, then 503 is answered. 0 for no limit."},
     {"web.read-header-timeout", Kind::kValue, "30s",
      "Time for a request's header to arrive (answer: 408). 0 for no limit."},
     {"web.read-body-timeout", Kind::kValue, "1m",

@@ -6,7 +6,7 @@
 namespace pgw::http {
 
 // The response itself; if it comes later, blocks until it is there. Does not throw what
-// PendingResponse::Start() throws: that is a 500.
+// PendingResponse::Start() throws: that is a 503.
 Response Await(Response response);
 
 }  // namespace pgw::http

@@ -1,9 +1,12 @@
 #include "server/http/beast_connection.h"
 
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <new>
 #include <utility>
 
 namespace pgw::http {
@@ -12,13 +15,20 @@ namespace {
 // How long a client may take to read its last answer while it is still sending.
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::chrono::milliseconds kLingerTimeoutDraining{500};
-// While the budget for bodies is used up, a request gets no more than this with its head.
-constexpr std::size_t kFrugalReadBytes = 4 * 1024;
+// What a connection may hold of a head, or of requests that came too early, without a share of the
+// budget.
+constexpr std::size_t kFreeBytes = 4 * 1024;
+// What a header may cost beside its bytes while the body is waited for: two entries in arrays that
+// double.
+constexpr std::size_t kHeaderBytes = 2 * (sizeof(Header) + 24);
 // A body of which as much has come is read where it stays. Below that a read into the thread's
 // buffer is cheaper than memory that may never be filled.
 constexpr std::size_t kReadInPlaceBytesMin = IoThread::kInputBytes / 2;
 constexpr std::size_t kReadInPlaceBytesMax = 256 * 1024;
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+// How much of it counts in the budget.
+std::uint64_t Costs(std::size_t bytes) { return bytes - std::min(bytes, kFreeBytes); }
 
 bool HasBody(const RequestTraits& traits) {
   return traits.chunked || traits.content_length.value_or(0) > 0;
@@ -32,6 +42,7 @@ Connection::Connection(IoThread& thread, int descriptor, std::string remote)
 Connection::~Connection() {
   Close();
   ReleaseIncoming();
+  ReleaseRest();
   thread_.Remove(*this);
 }
 
@@ -55,6 +66,8 @@ void Connection::Close() {
   outgoing_.reset();
   ready_.reset();
   if (!handling) ReleaseIncoming();  // else a worker may still read it
+  if (!handling) ReleaseReserve();
+  if (!consuming_) ReleaseRest();
   thread_.engine().RemoveBusy();
 }
 
@@ -66,26 +79,27 @@ void Connection::Abort() {
 
 void Connection::WaitReadable() {
   if (waiting_readable_ || stage_ == Stage::kClosed) return;
+  descriptor_.async_wait(IoDescriptor::wait_read,
+                         KeptIn(wait_memory_, [this](boost::system::error_code error) {
+                           RunOperation([&] {
+                             waiting_readable_ = false;
+                             if (!error) OnReadable();
+                           });
+                         }));
   waiting_readable_ = true;
   ++operations_;
-  descriptor_.async_wait(IoDescriptor::wait_read, [this](boost::system::error_code error) {
-    RunOperation([&] {
-      waiting_readable_ = false;
-      if (!error) OnReadable();
-    });
-  });
 }
 
 void Connection::WaitWritable() {
   if (waiting_writable_ || stage_ == Stage::kClosed) return;
-  waiting_writable_ = true;
-  ++operations_;
   descriptor_.async_wait(IoDescriptor::wait_write, [this](boost::system::error_code error) {
     RunOperation([&] {
       waiting_writable_ = false;
       if (!error) OnWritable();
     });
   });
+  waiting_writable_ = true;
+  ++operations_;
 }
 
 void Connection::SetDeadline(std::chrono::milliseconds timeout) {
@@ -114,7 +128,7 @@ SteadyTime Connection::CheckDeadline(SteadyTime now) {
     if (thread_.draining()) {
       Fail(503, "server is shutting down");
     } else if (paused) {
-      Fail(503, "too many request bodies in progress, try again later");
+      Fail(503, "too many unfinished requests, try again later");
     } else if (stage_ == Stage::kHead) {
       Fail(408, "timeout while waiting for the request header");
     } else {
@@ -169,7 +183,7 @@ void Connection::Settle(bool unread) {
     case Stage::kBody:
     case Stage::kDiscarding:
       // Whoever holds the reserve has to use it: the others wait behind it.
-      SetDeadline(incoming_->has_reserve ? limits().body_timeout / 4 : limits().body_timeout);
+      SetDeadline(has_reserve_ ? limits().body_timeout / 4 : limits().body_timeout);
       break;
     default:
       break;
@@ -182,9 +196,38 @@ void Connection::Settle(bool unread) {
 void Connection::Linger() {
   stage_ = Stage::kLingering;
   ReleaseIncoming();
+  ReleaseReserve();
   if (shutdown(descriptor_.native_handle(), SHUT_WR) != 0) return Close();
   SetDeadline(thread_.draining() ? kLingerTimeoutDraining : kLingerTimeout);
   WaitReadable();
+}
+
+// Memory ran out. Says so where an answer is owed and none has begun; needs no memory itself.
+void Connection::GiveUp() noexcept {
+  static constexpr std::string_view kOutOfMemory =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+      "X-Content-Type-Options: nosniff\r\nRetry-After: 1\r\nContent-Length: 14\r\n"
+      "Connection: close\r\n\r\nout of memory\n";
+  consuming_ = false;
+  std::string& output = thread_.output();
+  const bool owed = stage_ == Stage::kIdle || stage_ == Stage::kHead || stage_ == Stage::kBody;
+  bool said = false;
+  if (owed && outgoing_ == nullptr) {
+    iovec parts[] = {{output.data(), output.size()},
+                     {const_cast<char*>(kOutOfMemory.data()), kOutOfMemory.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = std::size(parts);
+    const ssize_t sent =
+        sendmsg(descriptor_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    said = sent == static_cast<ssize_t>(output.size() + kOutOfMemory.size());
+  }
+  output.clear();
+  Unpause();
+  if (!said) return Close();
+  ReleaseRest();
+  close_after_write_ = linger_ = true;
+  Linger();
 }
 
 // ---- Input ----
@@ -205,8 +248,8 @@ void Connection::ReadSome() {
   if (stage_ == Stage::kBody) {
     place = PlaceForInput(room);
     if (place == nullptr) return;
-  } else if (thread_.engine().budget.Exhausted()) {
-    room = kFrugalReadBytes;
+  } else if (!MayReadHead(room)) {
+    return;
   }
   const ssize_t size = recv(descriptor_.native_handle(), place, room, MSG_DONTWAIT);
   if (size > 0) {
@@ -220,6 +263,19 @@ void Connection::ReadSome() {
   if (incoming_ != nullptr) SettleCharge();
   if (thread_.draining()) return Settle(false);
   WaitReadable();  // without touching the deadline: nothing happened
+}
+
+// While the budget is used up, a head gets a few KB that cost nothing, so that small requests pass;
+// for more it waits in line.
+bool Connection::MayReadHead(std::size_t& room) {
+  BodyBudget& budget = thread_.engine().budget;
+  if (!budget.Exhausted()) return true;
+  if (rest_.size() < kFreeBytes) {
+    room = kFreeBytes;
+    return true;
+  }
+  const auto may = [&] { return !budget.Exhausted() || ClaimReserve(); };
+  return !WaitsForShare(may);
 }
 
 // Where as much as `room` of a body is to be read to; null if it has to wait.
@@ -240,34 +296,56 @@ char* Connection::PlaceForInput(std::size_t& room) {
 // Reserves memory for what is about to be read; without it, waits in line and reads nothing.
 bool Connection::TakeGrant(std::size_t& size) {
   Incoming& incoming = *incoming_;
-  BodyBudget& budget = thread_.engine().budget;
   if (incoming.traits.content_length) {
     size = static_cast<std::size_t>(std::min<std::uint64_t>(size, incoming.remaining));
   }
-  if (!TryTake(size)) {
-    budget.Wait();
-    if (!TryTake(size)) {
-      paused_ = true;
-      paused_place_ = thread_.paused().insert(thread_.paused().end(), this);
-      return false;
-    }
-    budget.StopWaiting();
-  }
+  if (WaitsForShare([&] { return TryTake(size); })) return false;
   incoming.charged += size;
+  return true;
+}
+
+// Whether it has to wait in line for what `take` could not get.
+template <typename Take>
+bool Connection::WaitsForShare(Take take) {
+  if (take()) return false;
+  BodyBudget& budget = thread_.engine().budget;
+  budget.Wait();
+  if (take()) {
+    budget.StopWaiting();
+    return false;
+  }
+  paused_ = true;
+  thread_.AddPaused(*this);
   return true;
 }
 
 bool Connection::TryTake(std::size_t size) {
   BodyBudget& budget = thread_.engine().budget;
   if (budget.Take(size)) return true;
-  if (!incoming_->has_reserve) incoming_->has_reserve = budget.ClaimReserve();
-  if (incoming_->has_reserve) budget.TakeAnyway(size);
-  return incoming_->has_reserve;
+  if (!ClaimReserve()) return false;
+  budget.TakeAnyway(size);
+  return true;
+}
+
+// Whoever holds the reserve has to use it: the others wait behind it.
+bool Connection::ClaimReserve() {
+  if (has_reserve_) return true;
+  has_reserve_ = thread_.engine().budget.ClaimReserve();
+  const std::chrono::milliseconds patience = limits().body_timeout / 4;
+  if (has_reserve_ && stage_ == Stage::kHead && patience.count() != 0) {
+    deadline_ = std::min(deadline_, SteadyClock::now() + patience);
+    thread_.NoteDeadline(deadline_);
+  }
+  return has_reserve_;
+}
+
+void Connection::ReleaseReserve() {
+  if (std::exchange(has_reserve_, false)) thread_.engine().budget.ReleaseReserve();
 }
 
 void Connection::Unpause() {
   if (!std::exchange(paused_, false)) return;
-  thread_.paused().erase(paused_place_);
+  thread_.RemovePaused(*this);
   thread_.engine().budget.StopWaiting();
 }
 
@@ -282,12 +360,24 @@ bool Connection::Resume() {
 }
 
 void Connection::SettleCharge() {
-  Incoming& incoming = *incoming_;
-  BodyBudget& budget = thread_.engine().budget;
-  const std::uint64_t held = incoming.body.size();
-  const std::uint64_t charged = std::exchange(incoming.charged, held);
-  if (charged < held) budget.TakeAnyway(held - charged);
-  if (charged > held && budget.Return(charged - held)) thread_.engine().ResumePaused();
+  Settle(incoming_->charged, incoming_->head_cost + incoming_->body.size());
+}
+
+void Connection::SettleRest() { Settle(rest_charged_, Costs(rest_.size())); }
+
+// Makes what is charged to the budget what is held.
+void Connection::Settle(std::uint64_t& charged, std::uint64_t held) {
+  Engine& engine = thread_.engine();
+  const std::uint64_t before = std::exchange(charged, held);
+  if (before < held) engine.budget.TakeAnyway(held - before);
+  if (before <= held) return;
+  if (engine.budget.Return(before - held)) engine.ResumePaused();
+  engine.NoteReturn();
+}
+
+void Connection::ReleaseRest() {
+  rest_ = ByteBuffer();
+  SettleRest();
 }
 
 Incoming& Connection::EnsureIncoming() {
@@ -301,42 +391,49 @@ void Connection::ReleaseIncoming() {
   thread_.GiveBack(std::move(incoming_));
 }
 
-// Called by whoever has the request: the I/O thread, or a worker.
+// Called by whoever has the request, the I/O thread or a worker, when no handler needs it any more.
 void Connection::ReleaseBody() {
   incoming_->body = ByteBuffer();
-  if (std::exchange(incoming_->has_reserve, false)) thread_.engine().budget.ReleaseReserve();
+  if (std::exchange(incoming_->head_cost, 0) != 0) incoming_->head = std::string();
+  ReleaseReserve();
   SettleCharge();
 }
 
 // Takes what was received, behind what was left over, through as many steps as it allows.
 void Connection::Consume(std::string_view received) {
-  std::string held;
   std::string_view in = received;
-  if (incoming_ != nullptr && !incoming_->bytes.empty()) {
-    held = std::move(incoming_->bytes);
-    incoming_->bytes.clear();
-    held.append(received);
-    in = held;
+  const bool in_place = !rest_.empty();
+  if (in_place) {
+    if (!rest_.AppendExactly(received)) throw std::bad_alloc();
+    in = rest_.view();
   }
+  consuming_ = true;
   bool going = true;
   while (going && Reading() && outgoing_ == nullptr && !close_after_write_) {
     const bool in_body = stage_ == Stage::kBody || stage_ == Stage::kDiscarding;
     going = in_body ? StepBody(in) : StepHead(in);
   }
   Flush();
-  if (stage_ == Stage::kClosed) return;
+  consuming_ = false;
   const bool unread = !in.empty();
-  if (unread && !close_after_write_) {
-    std::string& bytes = EnsureIncoming().bytes;
-    if (in.size() == held.size()) {
-      bytes = std::move(held);
-    } else {
-      bytes.assign(in);
-    }
-  } else if (stage_ == Stage::kIdle) {
-    ReleaseIncoming();
+  if (unread && !close_after_write_ && stage_ != Stage::kClosed) {
+    KeepRest(in, in_place);
+  } else {
+    ReleaseRest();
   }
+  if (stage_ == Stage::kClosed) return;
+  if (!unread && stage_ == Stage::kIdle) ReleaseIncoming();
   Settle(unread);
+}
+
+// Until more of it comes, or an answer has left.
+void Connection::KeepRest(std::string_view in, bool in_place) {
+  if (in_place) {
+    rest_.DropFront(rest_.size() - in.size());
+  } else if (!rest_.AppendExactly(in)) {
+    throw std::bad_alloc();
+  }
+  SettleRest();
 }
 
 // One request head, and the whole request if it is all there. False: nothing to go on with.
@@ -347,17 +444,17 @@ bool Connection::StepHead(std::string_view& in) {
   }
   if (in.empty()) return false;
   stray_newlines_max_ = 0;
-  const bool resumed = incoming_ != nullptr && incoming_->parsing;
-  RequestParser& parser = resumed ? incoming_->parser : thread_.parser();
-  if (!resumed) parser.Reset();
+  const bool resumed = stage_ == Stage::kHead;
+  if (resumed && !IsWorthParsing(in)) return false;
+  RequestParser& parser = thread_.parser();
+  parser.Reset();
   switch (parser.ParseHead(in, limits().header_bytes_max)) {
     case RequestParser::Progress::kRefused:
       Refuse(parser.refusal());
       return false;
     case RequestParser::Progress::kNeedMore:
+      head_parsed_ = head_scanned_ = in.size();
       if (!resumed) {
-        EnsureIncoming().parsing = true;
-        std::swap(incoming_->parser, thread_.parser());
         stage_ = Stage::kHead;
         SetDeadline(limits().header_timeout);
       }
@@ -367,10 +464,26 @@ bool Connection::StepHead(std::string_view& in) {
   }
   const std::string_view head = in.substr(0, parser.head_bytes());
   in.remove_prefix(head.size());
-  if (resumed) incoming_->parsing = false;
   stage_ = Stage::kIdle;
   served_one_ = true;
+  ReleaseReserve();
   return Begin(parser, head, in);
+}
+
+// A head that stalls costs what was sent of it and no parser: that starts again from the beginning,
+// which is worth it when the head may be complete, too large, or twice what it was.
+bool Connection::IsWorthParsing(std::string_view in) {
+  constexpr std::size_t kSmallBytes = 1024;
+  if (in.size() < kSmallBytes || in.size() / 2 >= head_parsed_) return true;
+  const std::size_t bytes_max = limits().header_bytes_max;
+  if (bytes_max != 0 && in.size() > bytes_max) return true;
+  std::size_t at = std::exchange(head_scanned_, in.size());
+  at -= std::min<std::size_t>(at, 2);  // the end may have begun there
+  for (at = in.find('\n', at); at != std::string_view::npos; at = in.find('\n', at + 1)) {
+    const std::string_view behind = in.substr(at + 1, 2);
+    if (behind.starts_with('\n') || behind == "\r\n") return true;
+  }
+  return false;
 }
 
 bool Connection::Begin(RequestParser& parser, std::string_view head, std::string_view& in) {
@@ -429,6 +542,8 @@ Incoming& Connection::KeepRequest(RequestParser& parser, std::string_view head) 
   // The same bytes as before, so the same verdict; only the views are new.
   (void)CheckRequest(incoming.parser.line(), incoming.parser.headers(), incoming.storage,
                      incoming.traits);
+  incoming.head_cost = Costs(head.size() + incoming.parser.headers().size() * kHeaderBytes);
+  SettleCharge();
   incoming.request = MakeRequest(incoming.parser, incoming.traits);
   incoming.remaining = incoming.traits.content_length.value_or(0);
   return incoming;

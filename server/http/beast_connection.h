@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,19 +15,18 @@
 
 namespace pgw::http {
 
-// A request that did not arrive in one piece.
+// A request whose head is complete and whose body did not arrive with it.
 struct Incoming {
   RequestParser parser;
-  bool parsing = false;  // `parser` knows the beginning of `bytes`
-  std::string bytes;     // received and not yet consumed
-  std::string head;      // once complete; the views below point into it
-  std::string storage;   // of traits.target
+  std::string head;     // the views below point into it
+  std::string storage;  // of traits.target
   RequestTraits traits;
   Request request;
   std::uint64_t remaining = 0;  // of a body with Content-Length
   ByteBuffer body;
-  std::uint64_t charged = 0;  // to the budget
-  bool has_reserve = false;   // of the budget
+  std::uint64_t head_cost = 0;          // what the head holds beyond what costs nothing
+  std::uint64_t charged = 0;            // to the budget, for head and body
+  std::unique_ptr<LateResponse> reply;  // of the worker that has it
 };
 
 // An answer that did not leave in one piece.
@@ -67,12 +65,14 @@ class Connection final : public Recipient {
   // Ends at once; what a worker has of it stays until that is done.
   void Abort();
   // The end of a wait that Await() began.
-  void TakeLateResponse(Response response) override;
+  void TakeLateResponse(std::unique_ptr<LateResponse> late) override;
   // Its share of the budget may be there now. False if it is not.
   bool Resume();
 
   Connection* previous = nullptr;  // in the thread's list
   Connection* next = nullptr;
+  Connection* paused_previous = nullptr;  // in its list of those that wait for a share
+  Connection* paused_next = nullptr;
 
  private:
   enum class Stage : unsigned char {
@@ -102,11 +102,21 @@ class Connection final : public Recipient {
 
   // Input.
   void ReadSome();
+  bool MayReadHead(std::size_t& room);
   char* PlaceForInput(std::size_t& room);
   bool TakeGrant(std::size_t& size);
   bool TryTake(std::size_t size);
+  template <typename Take>
+  bool WaitsForShare(Take take);
+  bool ClaimReserve();
+  void ReleaseReserve();
+  void Settle(std::uint64_t& charged, std::uint64_t held);
   void SettleCharge();
+  void SettleRest();
+  void ReleaseRest();
   void Consume(std::string_view received);
+  void KeepRest(std::string_view in, bool in_place);
+  bool IsWorthParsing(std::string_view in);
   bool StepHead(std::string_view& in);
   bool StepBody(std::string_view& in);
   bool Begin(RequestParser& parser, std::string_view head, std::string_view& in);
@@ -129,7 +139,7 @@ class Connection final : public Recipient {
   void AnswerUnread(Response response);
   Response CallOnRequest(const Request& request);
   bool HandleBody();
-  void HandleOnWorker();
+  void HandleOnWorker() noexcept;
   bool AnswerOrAwait(Response response, const RequestLine& line, bool keep_alive);
   void BeginHandling(const RequestLine& line, bool keep_alive);
   void Await(std::unique_ptr<PendingResponse> later, const RequestLine& line, bool keep_alive);
@@ -137,6 +147,7 @@ class Connection final : public Recipient {
 
   // Output.
   void Answer(Response response, const RequestLine& line, bool keep_alive);
+  std::unique_ptr<Outgoing> NewOutgoing(Response response, const ResponsePlan& plan);
   void Refuse(const Refusal& refusal);
   void Fail(int status, std::string_view message);
   void Flush();
@@ -147,6 +158,7 @@ class Connection final : public Recipient {
   bool NextBatch(Outgoing& out);
   void Settle(bool unread);
   void Linger();
+  void GiveUp() noexcept;
   void Close();
 
   const Limits& limits() const { return thread_.engine().options.limits; }
@@ -154,18 +166,24 @@ class Connection final : public Recipient {
   void Unpause();
 
   IoThread& thread_;
+  HandlerMemory wait_memory_;  // to wait for input: what all of them do most of the time
   IoDescriptor descriptor_;
   SteadyTime deadline_ = SteadyTime::max();
   std::unique_ptr<Incoming> incoming_;
   std::unique_ptr<Outgoing> outgoing_;
-  std::unique_ptr<Response> ready_;  // came while an earlier answer is still leaving
-  std::list<Connection*>::iterator paused_place_;
+  std::unique_ptr<LateResponse> ready_;  // came while an earlier answer is still leaving
+  ByteBuffer rest_;  // received and not yet consumed: a part of a head, or what came too early
+  std::uint64_t rest_charged_ = 0;  // to the budget, for `rest_`
+  std::size_t head_parsed_ = 0;     // in kHead: of how much of it the parser last wanted more
+  std::size_t head_scanned_ = 0;    // in kHead: where the search for its end goes on
   std::string remote_;
   unsigned operations_ = 0;  // that refer to this object
   Stage stage_ = Stage::kIdle;
   bool waiting_readable_ = false;
   bool waiting_writable_ = false;
   bool paused_ = false;
+  bool has_reserve_ = false;  // of the budget; belongs to whoever has the request
+  bool consuming_ = false;    // views of `rest_` are in use
   bool close_after_write_ = false;
   bool linger_ = false;
   bool served_one_ = false;
@@ -191,8 +209,7 @@ void Connection::RunOperation(Step step) {
   try {
     step();
   } catch (...) {
-    thread_.output().clear();
-    Close();
+    GiveUp();
   }
   --operations_;
   if (stage_ == Stage::kClosed && operations_ == 0) delete this;

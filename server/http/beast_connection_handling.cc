@@ -8,23 +8,13 @@
 namespace pgw::http {
 namespace {
 
-Response HandlerFailed() { return Response::PlainError(500, "Internal Server Error"); }
-
-// False: there is no memory for it.
-bool StartLater(PendingResponse& later, const std::shared_ptr<Mailbox>& mailbox,
-                Recipient& recipient) {
-  std::unique_ptr<LateResponse> sink;
+// What throws there has lost the responder, which has answered by then, or given it away.
+void StartLater(PendingResponse& later, std::unique_ptr<LateResponse> reply) noexcept {
   try {
-    sink = std::make_unique<LateResponse>(mailbox, recipient);
+    later.Start(Responder(std::move(reply)));
   } catch (...) {
-    return false;
+    return;
   }
-  try {
-    later.Start(Responder(std::move(sink)));
-  } catch (...) {
-    return true;  // the responder answered when it was destroyed, or somebody else has it
-  }
-  return true;
 }
 
 }  // namespace
@@ -47,16 +37,20 @@ Response Connection::TooLarge() const {
 Response Connection::CallOnRequest(const Request& request) {
   try {
     return thread_.engine().handler.OnRequest(request);
+  } catch (const std::bad_alloc&) {
+    return Response::OutOfMemory();
   } catch (...) {
-    return HandlerFailed();
+    return Response::Failed();
   }
 }
 
 std::optional<Response> Connection::CallOnHeader(const Request& request) {
   try {
     return thread_.engine().handler.OnHeader(request);
+  } catch (const std::bad_alloc&) {
+    return Response::OutOfMemory();
   } catch (...) {
-    return HandlerFailed();
+    return Response::Failed();
   }
 }
 
@@ -132,6 +126,7 @@ bool Connection::HandleBody() {
   incoming.request.body = incoming.body.view();
   incoming.request.received = engine.clock.Now();
   if (incoming.body.size() >= engine.options.offload_body_bytes) {
+    incoming.reply = std::make_unique<LateResponse>(thread_.mailbox(), *this);
     BeginHandling(incoming.parser.line(), incoming.traits.keep_alive);
     try {
       engine.workers.Run([this] { HandleOnWorker(); });
@@ -147,16 +142,13 @@ bool Connection::HandleBody() {
   return answered;
 }
 
-// Runs on a worker, which has `incoming_` to itself until it posts or starts anything.
-void Connection::HandleOnWorker() {
+// Runs on a worker, which has `incoming_` to itself until it has answered or started anything.
+void Connection::HandleOnWorker() noexcept {
+  std::unique_ptr<LateResponse> reply = std::move(incoming_->reply);
   Response response = CallOnRequest(incoming_->request);
-  if (response.later != nullptr) {
-    ReleaseBody();
-    if (StartLater(*response.later, thread_.mailbox(), *this)) return;
-    response = HandlerFailed();
-  }
-  thread_.Post(
-      [this, response = std::move(response)]() mutable { TakeLateResponse(std::move(response)); });
+  if (response.later == nullptr) return Responder(std::move(reply)).Send(std::move(response));
+  ReleaseBody();
+  StartLater(*response.later, std::move(reply));
 }
 
 // True: answered. False: waiting for the answer; nothing of the request was kept.
@@ -181,21 +173,20 @@ void Connection::BeginHandling(const RequestLine& line, bool keep_alive) {
 
 void Connection::Await(std::unique_ptr<PendingResponse> later, const RequestLine& line,
                        bool keep_alive) {
+  auto reply = std::make_unique<LateResponse>(thread_.mailbox(), *this);
   BeginHandling(line, keep_alive);
   if (!handled_is_unread_) ReleaseIncoming();
-  if (StartLater(*later, thread_.mailbox(), *this)) return;
-  --operations_;
-  throw std::bad_alloc();
+  StartLater(*later, std::move(reply));
 }
 
-void Connection::TakeLateResponse(Response response) {
+void Connection::TakeLateResponse(std::unique_ptr<LateResponse> late) {
   RunOperation([&] {
     if (stage_ == Stage::kClosed) return;
     if (outgoing_ != nullptr) {
-      ready_ = std::make_unique<Response>(std::move(response));
+      ready_ = std::move(late);
       return;
     }
-    FinishHandled(std::move(response));
+    FinishHandled(std::move(late->response));
     Consume({});
   });
 }
@@ -207,10 +198,7 @@ void Connection::FinishHandled(Response response) {
   line.version_minor = handled_is_http_1_0_ ? 0 : 1;
   stage_ = Stage::kIdle;
   Answer(std::move(response), line, handled_keep_alive_);
-  if (incoming_ == nullptr) return;  // nothing was kept, or closed meanwhile
-  std::string rest = std::move(incoming_->bytes);
   ReleaseIncoming();
-  if (!rest.empty()) EnsureIncoming().bytes = std::move(rest);
 }
 
 }  // namespace pgw::http

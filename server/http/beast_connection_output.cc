@@ -21,31 +21,54 @@ constexpr std::size_t kInlineBodyMax = 16 * 1024;
 void Connection::Answer(Response response, const RequestLine& line, bool keep_alive) {
   const ResponsePlan plan = PlanResponse(response, line, keep_alive && !thread_.draining());
   std::string& output = thread_.output();
-  AppendResponseHead(output, response, plan, line.version_minor,
-                     thread_.Date(thread_.engine().clock.Now().wall));
+  const std::size_t before = output.size();
+  std::unique_ptr<Outgoing> outgoing;
+  try {
+    AppendResponseHead(output, response, plan, line.version_minor,
+                       thread_.Date(thread_.engine().clock.Now().wall));
+    const bool inlined = response.stream == nullptr && response.body.size() <= kInlineBodyMax;
+    if (plan.send_body && inlined) output.append(response.body);
+    if (plan.send_body && !inlined) outgoing = NewOutgoing(std::move(response), plan);
+  } catch (...) {
+    output.resize(before);  // whoever gives up sends nothing but whole answers
+    throw;
+  }
   if (!plan.keep_alive) close_after_write_ = true;
-  if (!plan.send_body) return;
-  if (response.stream == nullptr && response.body.size() <= kInlineBodyMax) {
-    output.append(response.body);
+  if (outgoing == nullptr) {
     if (output.size() > IoThread::kInputBytes) Flush();
     return;
   }
-  outgoing_ = std::make_unique<Outgoing>();
-  outgoing_->lead.swap(output);
-  outgoing_->form = plan.form;
-  if (response.stream != nullptr) {
-    outgoing_->source = std::move(response.stream);
-    outgoing_->remaining = plan.length;
-    if (!NextBatch(*outgoing_)) return Close();
-  } else {
-    outgoing_->body = std::move(response.body);
-    outgoing_->segments = {outgoing_->lead, outgoing_->body};
-  }
+  output.clear();
+  outgoing_ = std::move(outgoing);
+  if (outgoing_->segments.empty()) return Close();
   Pump();
 }
 
+// Takes what the thread has collected with it. Without segments if the source is not as promised.
+std::unique_ptr<Outgoing> Connection::NewOutgoing(Response response, const ResponsePlan& plan) {
+  auto outgoing = std::make_unique<Outgoing>();
+  outgoing->lead = thread_.output();
+  outgoing->form = plan.form;
+  if (response.stream != nullptr) {
+    outgoing->source = std::move(response.stream);
+    outgoing->remaining = plan.length;
+    if (!NextBatch(*outgoing)) outgoing->segments.clear();
+  } else {
+    outgoing->body = std::move(response.body);
+    outgoing->segments = {outgoing->lead, outgoing->body};
+  }
+  return outgoing;
+}
+
 void Connection::Refuse(const Refusal& refusal) {
-  AppendRefusal(thread_.output(), refusal);
+  std::string& output = thread_.output();
+  const std::size_t before = output.size();
+  try {
+    AppendRefusal(output, refusal);
+  } catch (...) {
+    output.resize(before);
+    throw;
+  }
   close_after_write_ = linger_ = true;
 }
 
@@ -67,7 +90,7 @@ void Connection::Flush() {
     if (sent < 0 && errno != EAGAIN && errno != EINTR) {
       Close();
     } else if (sent < static_cast<ssize_t>(output.size())) {
-      outgoing_ = std::make_unique<Outgoing>();
+      outgoing_ = std::make_unique<Outgoing>();  // from here on, whoever gives up closes
       outgoing_->lead = output.substr(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
       outgoing_->segments = {outgoing_->lead};
       AwaitClient(*outgoing_);
@@ -115,8 +138,8 @@ bool Connection::Pump() {
     if (out.source != nullptr) {
       // One batch a turn: a fast reader of a long answer must not hold up the others.
       SetDeadline(limits().response_timeout);
-      ++operations_;
       thread_.Post([this] { RunOperation([this] { OnWritable(); }); });
+      ++operations_;
       return false;
     }
     if (!SendSegments(out)) return false;
@@ -184,8 +207,8 @@ void Connection::OnWritable() {
   if (stage_ == Stage::kHandling) {
     deadline_ = SteadyTime::max();
     if (ready_ == nullptr) return;
-    const std::unique_ptr<Response> response = std::move(ready_);
-    FinishHandled(std::move(*response));
+    const std::unique_ptr<LateResponse> late = std::move(ready_);
+    FinishHandled(std::move(late->response));
   } else if (stage_ == Stage::kHead) {
     SetDeadline(limits().header_timeout);
   }

@@ -1,4 +1,4 @@
-// What all unfinished request bodies may hold together. Knows nothing.
+// What all unfinished requests may hold together: bodies, and heads beyond a few KB. Knows nothing.
 #pragma once
 
 #include <algorithm>
@@ -30,6 +30,7 @@ class BodyBudget {
         return false;
       }
     } while (!used_.compare_exchange_weak(used, used + bytes));
+    NotePeak(used + bytes);
     return true;
   }
 
@@ -38,7 +39,7 @@ class BodyBudget {
   void ReleaseReserve() { reserve_claimed_.store(false); }
 
   // Also for bytes that are here already.
-  void TakeAnyway(std::uint64_t bytes) { used_.fetch_add(bytes); }
+  void TakeAnyway(std::uint64_t bytes) { NotePeak(used_.fetch_add(bytes) + bytes); }
 
   // True if somebody waits and should be told: see Wait().
   [[nodiscard]] bool Return(std::uint64_t bytes) {
@@ -54,10 +55,25 @@ class BodyBudget {
   bool Exhausted() const { return bytes_max_ != 0 && used() >= common_bytes_max_; }
   std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
 
+  // By how much less is used now than at the most since ForgetPeak(). Approximate while others take
+  // and return.
+  std::uint64_t FallenBytes() const {
+    const std::uint64_t peak = peak_.load(std::memory_order_relaxed);
+    return peak - std::min(peak, used());
+  }
+  void ForgetPeak() { peak_.store(used(), std::memory_order_relaxed); }
+
  private:
+  void NotePeak(std::uint64_t used) {
+    std::uint64_t peak = peak_.load(std::memory_order_relaxed);
+    while (used > peak && !peak_.compare_exchange_weak(peak, used, std::memory_order_relaxed)) {
+    }
+  }
+
   const std::uint64_t bytes_max_;
   const std::uint64_t common_bytes_max_;
   std::atomic<std::uint64_t> used_{0};
+  std::atomic<std::uint64_t> peak_{0};
   std::atomic<std::uint32_t> waiting_{0};
   std::atomic<bool> reserve_claimed_{false};
 };

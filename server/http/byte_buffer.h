@@ -38,6 +38,24 @@ class ByteBuffer {
     return true;
   }
 
+  // As Append(), but takes no more memory than it needs for now: for what mostly does not grow.
+  [[nodiscard]] bool AppendExactly(std::string_view bytes) { return Append(bytes, 0); }
+
+  // Forgets its first bytes, and gives their memory back.
+  void DropFront(std::size_t bytes) {
+    size_ -= bytes;
+    if (bytes == 0) return;
+    if (size_ == 0) {
+      *this = ByteBuffer();
+      return;
+    }
+    std::memmove(data_, data_ + bytes, size_);
+    void* const moved = std::realloc(data_, size_);
+    if (moved == nullptr) return;
+    data_ = static_cast<char*>(moved);
+    capacity_ = size_;
+  }
+
   // Where `bytes` more may be written behind what it holds; null when there is no memory. They
   // belong to it once Extend() says so.
   [[nodiscard]] char* Room(std::size_t bytes, std::uint64_t size_max = UINT64_MAX) {
@@ -57,6 +75,7 @@ class ByteBuffer {
 
   std::string_view view() const { return {data_, size_}; }
   std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
   std::size_t capacity() const { return capacity_; }
 
  private:

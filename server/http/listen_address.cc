@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "server/http/ascii.h"
+#include "server/http/descriptor.h"
 
 namespace pgw::http {
 namespace {
@@ -95,24 +96,6 @@ Result<Endpoint> Lookup(const std::string& host, std::uint16_t port) {
   if (!chosen) return Error{Code::kUnavailable, "lookup " + host + ": no such host"};
   return *chosen;
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 Descriptor OpenStream(int family) {
   return Descriptor(socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));

@@ -9,12 +9,13 @@
 
 namespace pgw::http {
 
+class LateResponse;
 class Mailbox;
 
 // A connection, as a mailbox knows it.
 class Recipient {
  public:
-  virtual void TakeLateResponse(Response response) = 0;
+  virtual void TakeLateResponse(std::unique_ptr<LateResponse> late) = 0;
 
  protected:
   ~Recipient() = default;

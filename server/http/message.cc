@@ -1,5 +1,7 @@
 #include "server/http/message.h"
 
+#include <exception>
+
 #include "server/http/ascii.h"
 
 namespace pgw::http {
@@ -11,27 +13,15 @@ std::optional<std::string_view> Request::Find(std::string_view name) const {
   return std::nullopt;
 }
 
-namespace {
-
-Response NoAnswer() noexcept {
-  try {
-    return Response::PlainError(500, "Internal Server Error");
-  } catch (...) {  // no memory for words
-    Response response;
-    response.status = 500;
-    return response;
-  }
-}
-
-}  // namespace
-
 Responder::~Responder() {
-  if (sink_ != nullptr) Send(NoAnswer());
+  if (sink_ == nullptr) return;
+  // What throws where an answer is owed is memory, or a thread, that cannot be had.
+  Send(std::uncaught_exceptions() > 0 ? Response::OutOfMemory() : Response::Failed());
 }
 
 void Responder::Send(Response response) noexcept {
   if (sink_ == nullptr) return;
-  if (response.later != nullptr) response = NoAnswer();
+  if (response.later != nullptr) response = Response::Failed();
   Sink& sink = *sink_;
   sink.Take(std::move(sink_), std::move(response));
 }
@@ -44,6 +34,30 @@ Response Response::PlainError(int status, std::string_view message) {
   response.body.reserve(message.size() + 1);
   response.body.append(message).push_back('\n');
   return response;
+}
+
+Response Response::OutOfMemory() noexcept {
+  Response response;
+  try {
+    response = PlainError(503, "out of memory");
+    response.headers.emplace_back("Retry-After", "1");
+  } catch (...) {
+    response.headers.clear();
+    response.body.clear();
+  }
+  response.status = 503;
+  response.close = true;
+  return response;
+}
+
+Response Response::Failed() noexcept {
+  try {
+    return PlainError(500, "Internal Server Error");
+  } catch (...) {  // no memory for words
+    Response response;
+    response.status = 500;
+    return response;
+  }
 }
 
 std::string_view ReasonPhrase(int status) {

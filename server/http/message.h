@@ -62,8 +62,8 @@ struct Response;
 
 // Where an answer goes that is not known when its handler returns. Whoever has it may move it to
 // any thread and uses it once, at any time: what comes after the connection was closed, or the
-// server destroyed, is dropped. One that is destroyed unused answers 500, so that no client waits
-// for ever.
+// server destroyed, is dropped. One that is destroyed unused answers 500, or 503 if an exception
+// destroys it, so that no client waits for ever.
 class Responder {
  public:
   // The engine's end of it.
@@ -117,6 +117,11 @@ struct Response {
   static Response Later(Function start);
   // Go's http.Error: text/plain, nosniff, `message` and a line feed.
   static Response PlainError(int status, std::string_view message);
+  // To a request for which memory ran out: 503, try again, on another connection. Needs none
+  // itself; then it has no words.
+  static Response OutOfMemory() noexcept;
+  // To a request whose handler failed: 500, with the same restriction.
+  static Response Failed() noexcept;
 };
 
 template <typename Function>

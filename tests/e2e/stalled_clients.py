@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""2,000 clients send half a request and stall; everyone else must be served as if they were not there.
+"""2,000 clients send half a request and stall, 1,000 send a head of 60 KB that never ends; everyone else must be
+served as if they were not there.
 
     stalled_clients.py --program build/dev/server/pushgateway [--clients 2000]
 """
@@ -25,6 +26,14 @@ HALVES = (
 )
 PUSHES = 50
 SPARE_FILES = 200
+# A head of 60 KB that never ends, of as many headers as fit: what a server makes of each must not cost more
+# than was sent.
+LONG_HEAD = b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + b"a:b\r\n" * 12_000
+LONG_HEADS = 1000
+LONG_HEADS_MEMORY_MAX = 75 * 2**20
+# What a flood may leave behind, and how long the last of it may take to go back to the kernel.
+KEPT_MEMORY_MAX = 6 * 2**20
+GIVE_BACK_SECONDS = 20
 # A stalled client may cost a descriptor and some KB, not a thread.
 MEMORY_PER_CLIENT_MAX = 64 * 1024
 THREADS_MAX = 64
@@ -62,6 +71,33 @@ def check_kept(server: Server, stalled: list[Connection]) -> None:
             raise Failure(f"a client that went on got {answer.status} {answer.text}")
 
 
+def anonymous_bytes(server: Server) -> int:
+    return status(server, "RssAnon") * 1024
+
+
+def check_long_heads(server: Server) -> None:
+    """Many long heads stall, and leave."""
+    check_served(server)
+    before = anonymous_bytes(server)
+    stalled = []
+    for _ in range(LONG_HEADS):
+        connection = server.connect()
+        connection.send(LONG_HEAD)
+        stalled.append(connection)
+    check_served(server)
+    grown = anonymous_bytes(server) - before
+    print(f"  {grown / 2**20:.1f} MiB for {LONG_HEADS * len(LONG_HEAD) / 2**20:.1f} MiB of heads")
+    for connection in stalled:
+        connection.socket.close()
+    end = time.monotonic() + GIVE_BACK_SECONDS
+    while (kept := anonymous_bytes(server) - before) > KEPT_MEMORY_MAX and time.monotonic() < end:
+        time.sleep(0.1)
+    print(f"  {kept / 2**20:.1f} MiB when they are gone")
+    if grown > LONG_HEADS_MEMORY_MAX or kept > KEPT_MEMORY_MAX:
+        raise Failure(f"{grown} bytes with them, {kept} bytes when they are gone")
+    check_served(server)
+
+
 def check_stop(server: Server) -> None:
     begin = time.monotonic()
     code = server.stop()
@@ -97,6 +133,8 @@ def run(program: pathlib.Path, clients: int, tally: Tally) -> None:
         tally.check("a stop does not wait for them", check_stop, server)
         for connection in stalled:
             connection.socket.close()
+    with Server(program) as server:
+        tally.check(f"{LONG_HEADS} long heads cost what was sent, and nothing when they are gone", check_long_heads, server)
 
 
 def main() -> int:

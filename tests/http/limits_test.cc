@@ -376,6 +376,81 @@ TEST(BodyMemoryTest, RefusesWhatCouldNeverFit) {
 
 // ---- Many at once ----
 
+// A part of a head of 60 KB.
+std::string LongHead() { return "GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(60'000, 'x'); }
+
+ServerOptions RoomForThreeHeads() {
+  ServerOptions options;
+  options.limits.bodies_bytes_max = 200'000;  // 150,000 for all, the rest for one at a time
+  options.limits.body_bytes_max = 50'000;
+  return options;
+}
+
+TEST(HeadMemoryTest, StopsReadingLongHeadsAndServesShortOnes) {
+  ServerOptions options = RoomForThreeHeads();
+  options.limits.header_timeout = 400ms;
+  TestServer server(options);
+  std::vector<Client> stalled;
+  for (int i = 0; i < 12; ++i) {
+    stalled.push_back(server.Connect());
+    stalled.back().Send(LongHead());
+  }
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_THAT(server.Exchange("PUT / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+                                "Content-Length: 4\r\n\r\na 1\n"),
+                StartsWith("HTTP/1.1 200 OK\r\n"));
+  }
+  int timed_out = 0;
+  int waited_in_vain = 0;
+  for (Client& client : stalled) {
+    const std::string answer = client.ReadToEnd();
+    if (answer.starts_with("HTTP/1.1 408 ")) ++timed_out;
+    if (answer.starts_with("HTTP/1.1 503 ") &&
+        answer.ends_with("\r\n\r\ntoo many unfinished requests, try again later\n")) {
+      ++waited_in_vain;
+    }
+  }
+  EXPECT_EQ(timed_out + waited_in_vain, 12);
+  EXPECT_GE(timed_out, 3);
+  EXPECT_GE(waited_in_vain, 6);
+}
+
+TEST(HeadMemoryTest, LongHeadsGoOnWhenMemoryComesBack) {
+  ServerOptions options = RoomForThreeHeads();
+  options.threads = 1;
+  TestServer server(options);
+  std::vector<Client> stalled;
+  for (int i = 0; i < 5; ++i) {  // three fill the budget, the next one has the reserve
+    stalled.push_back(server.Connect());
+    stalled.back().Send(LongHead());
+  }
+  Client late = server.Connect();
+  late.Send(LongHead() + "\r\n\r\n");
+  Client witness = server.Connect();
+  witness.Send("GET /short HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(witness.ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
+  EXPECT_EQ(server.handler().seen().size(), 1u);
+  stalled.clear();
+  EXPECT_THAT(late.ReadResponse(), StartsWith("HTTP/1.1 200 OK"));
+}
+
+TEST(HeadMemoryTest, CountsTheHeadsOfUnfinishedBodies) {
+  ServerOptions options = RoomForThreeHeads();
+  options.threads = 1;
+  options.limits.header_timeout = 200ms;
+  TestServer server(options);
+  std::vector<Client> stalled;
+  for (int i = 0; i < 3; ++i) {
+    stalled.push_back(server.Connect());
+    stalled.back().Send(LongHead() + "\r\nContent-Length: 5\r\n\r\nab");
+  }
+  Client reserve = server.Connect();
+  reserve.Send(LongHead());
+  Client late = server.Connect();
+  late.Send(LongHead());
+  EXPECT_THAT(late.ReadToEnd(), StartsWith("HTTP/1.1 503 "));
+}
+
 TEST(StalledClientsTest, DoNotDelayOthers) {
   RaiseOpenFilesLimit();
   rlimit limit{};

@@ -15,7 +15,7 @@ namespace {
 // A mailbox only passes it on.
 class NobodyInParticular final : public Recipient {
  public:
-  void TakeLateResponse(Response /*response*/) override { ADD_FAILURE(); }
+  void TakeLateResponse(std::unique_ptr<LateResponse> /*late*/) override { ADD_FAILURE(); }
 };
 
 class MailboxTest : public ::testing::Test {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <new>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -11,6 +13,7 @@ namespace pgw::http::testing {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -505,10 +508,19 @@ TEST(ProtocolTest, KeepsEchoedTextFromAddingHeaders) {
 
 TEST(ProtocolTest, AnswersAThrowingHandlerWith500) {
   TestServer server;
-  server.handler().on_request = [](const Request&) -> Response { throw std::bad_alloc(); };
+  server.handler().on_request = [](const Request&) -> Response { throw std::runtime_error("no"); };
   Client client = server.Connect();
   client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 500 Internal Server Error"));
+}
+
+TEST(ProtocolTest, AnswersAHandlerWithoutMemoryWith503) {
+  TestServer server;
+  server.handler().on_request = [](const Request&) -> Response { throw std::bad_alloc(); };
+  const std::string answer = server.Exchange("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_THAT(answer, HasSubstr("Retry-After: 1\r\n"));
+  EXPECT_THAT(answer, EndsWith("\r\n\r\nout of memory\n"));
 }
 
 // ---- Expect: 100-continue ----
