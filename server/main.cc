@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -178,12 +180,9 @@ void LogStart(const Config& config, Logger& log) {
   log.Debug("path prefix for internal routing", {{"path", std::string_view(config.route_prefix)}});
 }
 
-int Serve(const Config& config) {
-  TuneAllocator();
+int ServeUntilTold(const Config& config, const SystemClock& clock, Logger& log) {
   Termination termination;
-  const SystemClock clock;
   const Instant start = clock.Now();
-  Logger log(clock, STDERR_FILENO, config.log_level, config.log_format);
   LogStart(config, log);
   http::RaiseOpenFilesLimit();
 
@@ -237,6 +236,22 @@ int Serve(const Config& config) {
   if (stopped.ok()) return 0;
   log.Error("problem shutting down metric storage",
             {{"err", std::string_view(stopped.error().message)}});
+  return kFailure;
+}
+
+// Constructors throw where the system has no descriptors, threads or memory left.
+int Serve(const Config& config) {
+  constexpr std::string_view kCannot = "cannot start";
+  TuneAllocator();
+  const SystemClock clock;
+  Logger log(clock, STDERR_FILENO, config.log_level, config.log_format);
+  try {
+    return ServeUntilTold(config, clock, log);
+  } catch (const std::bad_alloc&) {
+    log.Error(kCannot, {{"err", "out of memory"}});
+  } catch (const std::exception& error) {
+    log.Error(kCannot, {{"err", error.what()}});
+  }
   return kFailure;
 }
 
@@ -295,5 +310,13 @@ int Run(std::string_view program, const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   const std::string_view program = argc > 0 ? argv[0] : "pushgateway";
-  return pgw::Run(program, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  try {
+    return pgw::Run(program, std::vector<std::string>(argv + std::min(argc, 1), argv + argc));
+  } catch (const std::bad_alloc&) {
+    constexpr std::string_view kLine = "pushgateway: error: out of memory\n";
+    (void)!write(STDERR_FILENO, kLine.data(), kLine.size());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pushgateway: error: %s\n", error.what());
+  }
+  return 1;
 }

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <system_error>
 
 namespace pgw {
 namespace {
@@ -36,7 +37,12 @@ Termination::Termination() {
   const sigset_t set = StopSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signals_ = signalfd(-1, &set, SFD_CLOEXEC);
+  if (signals_ < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
   requests_ = eventfd(0, EFD_CLOEXEC);
+  if (requests_ >= 0) return;
+  const int error = errno;
+  close(signals_);
+  throw std::system_error(error, std::generic_category(), "eventfd");
 }
 
 Termination::~Termination() {

@@ -3,8 +3,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <boost/system/system_error.hpp>
 #include <cerrno>
 #include <csignal>
+#include <exception>
+#include <stdexcept>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -54,10 +57,27 @@ class Server::Impl {
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (const auto& thread : engine.threads) {
-      runners.emplace_back([&thread] { thread->Run(); });
-    }
+    const std::string failure = StartRunners();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (failure.empty()) return;
+    // All of them or none: Shutdown() waits for each.
+    for (const auto& thread : engine.threads) thread->Stop();
+    for (std::thread& runner : runners) runner.join();
+    runners.clear();
+    throw std::runtime_error(failure);
+  }
+
+  // Why one of them could not be started; empty if all were.
+  std::string StartRunners() {
+    try {
+      runners.reserve(engine.threads.size());
+      for (const auto& thread : engine.threads) {
+        runners.emplace_back([&thread] { thread->Run(); });
+      }
+    } catch (const std::exception& error) {
+      return std::string("cannot start a thread: ") + error.what();
+    }
+    return {};
   }
 
   void Shutdown() {
@@ -99,8 +119,18 @@ class Server::Impl {
   bool shut_down PGW_GUARDED_BY(shutdown_mutex) = false;
 };
 
+// Asio's words name a line of its own sources.
+std::unique_ptr<Server::Impl> Server::NewImpl(Handler& handler, const ServerOptions& options,
+                                              const Clock& clock, Logger& log) {
+  try {
+    return std::make_unique<Server::Impl>(handler, options, clock, log);
+  } catch (const boost::system::system_error& error) {
+    throw std::system_error(error.code().value(), std::generic_category(), "epoll");
+  }
+}
+
 Server::Server(Handler& handler, const ServerOptions& options, const Clock& clock, Logger& log)
-    : impl_(std::make_unique<Impl>(handler, options, clock, log)) {}
+    : impl_(NewImpl(handler, options, clock, log)) {}
 Server::~Server() = default;
 
 Result<std::string> Server::Listen(std::string_view address) {

@@ -41,7 +41,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  // All references must outlive the server.
+  // All references must outlive the server. Throws std::system_error or std::bad_alloc where there
+  // are no descriptors or memory for it.
   Server(Handler& handler, const ServerOptions& options, const Clock& clock, Logger& log);
   ~Server();  // as Shutdown(), then waits for a handler that is still at work
   Server(const Server&) = delete;
@@ -57,7 +58,8 @@ class Server {
   // it. Returns its address.
   Result<std::string> Adopt(int descriptor);
 
-  // Starts the threads. Call once, after all Listen() calls.
+  // Starts the threads. Call once, after all Listen() calls. Throws std::runtime_error if the
+  // system has no threads left; then none runs.
   void Start();
 
   // Closes the listeners and idle connections at once, answers fully received requests with
@@ -67,6 +69,9 @@ class Server {
 
  private:
   class Impl;
+  static std::unique_ptr<Impl> NewImpl(Handler& handler, const ServerOptions& options,
+                                       const Clock& clock, Logger& log);
+
   std::unique_ptr<Impl> impl_;
 };
 
