@@ -23,8 +23,24 @@ Block* Block::Create(std::uint32_t slot_capacity, std::uint32_t byte_capacity) {
       Block(slot_capacity, byte_capacity);
 }
 
-void Block::Unref() {
+std::size_t Block::Unref() {
+  if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return 0;
+  const std::size_t held = held_bytes_.load(std::memory_order_relaxed);
+  Free();
+  return held;
+}
+
+void Block::Leave(MemoryAccount& account) {
+  if (exclusive()) return Free();  // readers come under the store's lock only
+  const std::size_t held = FootprintHeld();
+  held_bytes_.store(held, std::memory_order_relaxed);
+  account.Hold(held);  // first: the last reader may be gone at once
   if (refs_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  Free();
+  account.Unhold(held);
+}
+
+void Block::Free() {
   this->~Block();
   ::operator delete(this, std::align_val_t(kCacheLine));
 }
@@ -33,6 +49,14 @@ std::size_t Block::footprint() const {
   std::size_t bytes = sizeof(Block) + std::size_t{slot_capacity_} * sizeof(Slot) + byte_capacity_;
   if (extras_ != nullptr)
     bytes += sizeof(std::vector<SlotExtra>) + extras_->capacity() * sizeof(SlotExtra);
+  return bytes;
+}
+
+std::size_t Block::FootprintHeld() const {
+  std::size_t bytes = footprint() + deflated_.footprint();
+  for (const SlotExtra& extra : extras()) {
+    bytes += extra.message.view().size() + extra.error.view().size();
+  }
   return bytes;
 }
 

@@ -21,6 +21,7 @@
 #include "exposition/metric_type.h"
 #include "store/deadline.h"
 #include "store/deflated_text.h"
+#include "store/memory_account.h"
 #include "store/prefetch.h"
 #include "store/shared_text.h"
 
@@ -52,7 +53,14 @@ class alignas(sizeof(Slot)) Block {
   static Block* Create(std::uint32_t slot_capacity, std::uint32_t byte_capacity);
 
   void Ref() { refs_.fetch_add(1, std::memory_order_relaxed); }
-  void Unref();
+  // Drops a reader's reference. Returns how many bytes were held until now, if it was the last one
+  // and the store had left before.
+  std::size_t Unref();
+  // Drops the store's reference, under its lock. What the block takes is held from now on if
+  // readers have it.
+  void Leave(MemoryAccount& account);
+  // The store has another one in its place, or none: no further reader comes.
+  bool outdated() const { return held_bytes_.load(std::memory_order_relaxed) != 0; }
   bool exclusive() const { return refs_.load(std::memory_order_acquire) == 1; }
 
   std::uint32_t slot_count() const { return slot_count_; }
@@ -126,6 +134,10 @@ class alignas(sizeof(Slot)) Block {
   const char* data() const { return reinterpret_cast<const char*>(slots() + slot_capacity_); }
   void Widen(Deadline deadline);
   void RecomputeBounds();
+  // Bytes of memory with all that is only kept for this block. What several versions of it share is
+  // counted in each.
+  std::size_t FootprintHeld() const;
+  void Free();
 
   static const std::vector<SlotExtra> kNoExtras;
 
@@ -139,34 +151,10 @@ class alignas(sizeof(Slot)) Block {
   std::atomic<Deadline> max_deadline_{kFreeSlot};
   std::unique_ptr<std::vector<SlotExtra>> extras_;  // usually null
   mutable DeflatedTexts deflated_;
+  std::atomic<std::size_t> held_bytes_{0};  // as counted when the store left
 };
 
 // One cache line, so that what a push needs of a block is this, a slot's line and the text.
 static_assert(sizeof(void*) < 8 || sizeof(Block) == 64);
-
-// A counted reference to a block.
-class BlockRef {
- public:
-  BlockRef() = default;
-  // Takes a further reference. Only under the store's lock.
-  explicit BlockRef(Block* block) : block_(block) { block_->Ref(); }
-  BlockRef(const BlockRef& other) : block_(other.block_) {
-    if (block_ != nullptr) block_->Ref();
-  }
-  BlockRef(BlockRef&& other) noexcept : block_(std::exchange(other.block_, nullptr)) {}
-  BlockRef& operator=(BlockRef other) noexcept {
-    std::swap(block_, other.block_);
-    return *this;
-  }
-  ~BlockRef() {
-    if (block_ != nullptr) block_->Unref();
-  }
-
-  const Block* operator->() const { return block_; }
-  const Block& operator*() const { return *block_; }
-
- private:
-  Block* block_ = nullptr;
-};
 
 }  // namespace pgw

@@ -21,7 +21,7 @@ std::uint32_t WithSlack(std::uint32_t needed, std::uint32_t max) {
 ChunkList::~ChunkList() {
   for (const auto& chunk : chunks_) {
     footprint_ -= chunk->block->footprint();
-    chunk->block->Unref();
+    chunk->block->Leave(account_);
   }
 }
 
@@ -64,7 +64,7 @@ Block* ChunkList::FirstBlock(std::size_t bytes) const {
 void ChunkList::SetBlock(Chunk& chunk, Block* block) {
   footprint_ += block->footprint();
   footprint_ -= chunk.block->footprint();
-  chunk.block->Unref();
+  chunk.block->Leave(account_);
   chunk.block = block;
 }
 
@@ -230,7 +230,7 @@ void ChunkList::DropForgotten() {
 void ChunkList::Erase(Chunk& chunk) {
   const std::uint32_t position = chunk.position;
   footprint_ -= chunk.block->footprint();
-  chunk.block->Unref();
+  chunk.block->Leave(account_);
   if (position + 1 != chunks_.size()) {
     std::swap(chunks_[position], chunks_.back());
     chunks_[position]->position = position;

@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "exposition/metric_type.h"
 #include "store/block.h"
+#include "store/memory_account.h"
 #include "store/prefetch.h"
 #include "store/shared_text.h"
 
@@ -45,8 +46,10 @@ struct SlotContent {
 
 class ChunkList {
  public:
-  // `footprint` is kept up to date with the bytes of all blocks; it must outlive the list.
-  explicit ChunkList(std::size_t& footprint) : footprint_(footprint) {}
+  // `footprint` is kept up to date with the bytes of all blocks; `account` is told of those that
+  // only readers go on to hold. Both must outlive the list.
+  ChunkList(std::size_t& footprint, MemoryAccount& account)
+      : footprint_(footprint), account_(account) {}
   ~ChunkList();
   ChunkList(const ChunkList&) = delete;
   ChunkList& operator=(const ChunkList&) = delete;
@@ -129,6 +132,7 @@ class ChunkList {
   void Erase(Chunk& chunk);
 
   std::size_t& footprint_;
+  MemoryAccount& account_;
   std::vector<std::unique_ptr<Chunk>> chunks_;
   std::uint32_t open_ = 0;            // position of the chunk that new texts go to
   std::vector<std::uint32_t> roomy_;  // positions that lost much text; checked when taken

@@ -33,6 +33,15 @@ const DeflatedText* DeflatedTexts::Find(const Node* newest, std::size_t text_siz
   return node != nullptr ? &node->text : nullptr;
 }
 
+std::size_t DeflatedTexts::footprint() const {
+  std::size_t bytes = 0;
+  for (const Node* node = newest_.load(std::memory_order_acquire); node != nullptr;
+       node = node->older) {
+    bytes += node->footprint;
+  }
+  return bytes;
+}
+
 void DeflatedTexts::Keep(DeflatedText text, const DeflatedBytes& total) {
   const auto welcome = [&text](const Node* node) {
     int count = 0;

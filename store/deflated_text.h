@@ -39,6 +39,8 @@ class DeflatedTexts {
   // The one that stands for `text_size` bytes, or null.
   static const DeflatedText* Find(const Node* newest, std::size_t text_size);
   const DeflatedText* Find(std::size_t text_size) const { return Find(Newest(), text_size); }
+  // Bytes of memory.
+  std::size_t footprint() const;
   // Drops the text instead if there is one of that size, or too many already.
   void Keep(DeflatedText text, const DeflatedBytes& total);
 

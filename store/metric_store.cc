@@ -22,6 +22,7 @@ Status MetricStore::Impl::Delete(std::string_view key, Deadline time, TimeRule r
   bool much = false;
   Status status = DeleteLocked(key, time, rule, much);
   if (much && waker_) waker_();
+  account_->CheckLimit();
   return status;
 }
 
@@ -35,22 +36,22 @@ Status MetricStore::Impl::DeleteLocked(std::string_view key, Deadline time, Time
   const bool must = rule == TimeRule::kAsItSays;  // a log has it
   if (!SetMemoryAside(BytesToRemove(*group, kBeforeAll), must)) return OutOfMemory();
   memory_.Run([&]() PGW_REQUIRES(mutex_) {
-    freed_ += group->members.size();
     WriteBeforeChange(*group);
     state_->RemoveGroup(*group);
   });
-  much = freed_ >= kFreedWorthTelling;
+  much = MuchHasChanged();
   return {};
 }
 
 void MetricStore::Impl::Wipe(Instant now) {
-  auto fresh = std::make_unique<State>();
+  auto fresh = std::make_unique<State>(*account_);
   {
     MutexLock lock(mutex_);
     Advance(ToDeadline(now.boot));
     retired_.reserve(retired_.size() + 1);  // from here on nothing can fail
     state_.swap(fresh);
     retired_.push_back(std::move(fresh));
+    account_->NoteStored(state_->footprint());
     suspicion_ = 0;
     all_suspect_ = false;
     VoidDump();
@@ -83,7 +84,7 @@ void MetricStore::Impl::FetchForCollect() {
 }
 
 std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t* suspicion) {
-  std::shared_ptr<Snapshot> snapshot(new Snapshot(deflated_bytes_));
+  std::shared_ptr<Snapshot> snapshot(new Snapshot(deflated_bytes_, account_));
   // Not under the lock: what the last one needed, and some more.
   const std::size_t expected = blocks_collected_.load(std::memory_order_relaxed);
   snapshot->blocks_.reserve(expected + expected / 8);
@@ -96,7 +97,7 @@ std::shared_ptr<Snapshot> MetricStore::Impl::Collect(Instant now, std::uint64_t*
     Snapshot::FamilyPart part;
     part.first_block = static_cast<std::uint32_t>(snapshot->blocks_.size());
     family->chunks.ForEachBlock([&snapshot](Block* block) {
-      if (block->max_deadline() > snapshot->now_) snapshot->blocks_.emplace_back(block);
+      if (block->max_deadline() > snapshot->now_) snapshot->blocks_.Add(block);
     });
     part.block_count = static_cast<std::uint32_t>(snapshot->blocks_.size()) - part.first_block;
     if (part.block_count == 0) continue;
@@ -132,6 +133,7 @@ GroupView MetricStore::Impl::View(Group& group) {
   view.failure_entry_time = ToWallTime(group.bookkeeping[kFailure].pushed);
   view.deadline = ToBootTime(group.deadline);
   view.families.reserve(group.members.size());
+  view.blocks = BlockRefs(account_);
   for (const Member& member : group.members) {
     if (!member.alive(now_)) continue;
     const Block& block = *member.chunk->block;
@@ -145,7 +147,7 @@ GroupView MetricStore::Impl::View(Group& group) {
     entry.deadline = ToBootTime(member.deadline);
     entry.samples.lines = ChunkList::Text(member.slot_ref());
     if (extra != nullptr) entry.samples.message = extra->message.view();
-    view.blocks.emplace_back(member.chunk->block);
+    view.blocks.Add(member.chunk->block);
     view.texts.push_back(member.family->name_text);
     if (member.help) view.texts.push_back(member.help);
   }
@@ -179,8 +181,9 @@ std::size_t MetricStore::Impl::ListGroups(Instant now, std::size_t cursor, std::
 ExpiryProgress MetricStore::Impl::EraseExpired(BootTime now, std::size_t families_max) {
   std::vector<std::unique_ptr<State>> retired;
   ExpiryProgress progress = EraseLocked(now, families_max, retired);
-  for (const auto& state : retired) progress.freed += state->member_count();
-  return progress;  // and free them, with no lock held
+  retired.clear();  // with no lock held
+  account_->CheckLimit();
+  return progress;
 }
 
 ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families_max,
@@ -188,7 +191,6 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
   ExpiryProgress progress;
   MutexLock lock(mutex_);
   retired.swap(retired_);
-  progress.freed = std::exchange(freed_, 0);
   now_ = std::max(now_, ToDeadline(now));
   const Deadline time = std::min(now_, pinned_.value_or(now_));
   const auto lag = [&progress, time](Deadline deadline) {
@@ -220,6 +222,8 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
   const Deadline next = state_->calendar().Next();
   progress.more = next <= time && next != std::numeric_limits<Deadline>::max();
   const std::size_t size = state_->footprint();
+  account_->NoteStored(size);
+  progress.freed = account_->TakeFreed();
   progress.grown = size >= size_to_tell_;
   const std::size_t next_size =
       std::max(kSizeWorthTelling, size + std::max(kGrowthWorthTelling, size / 16));
@@ -287,6 +291,7 @@ ExpiryProgress MetricStore::EraseExpired(BootTime now, std::size_t families_max)
   return impl_->EraseExpired(now, families_max);
 }
 
+const std::shared_ptr<MemoryAccount>& MetricStore::memory() const { return impl_->memory(); }
 BootTime MetricStore::NextExpiry() const { return impl_->NextExpiry(); }
 void MetricStore::SetExpiryWaker(std::function<void()> waker) {
   impl_->SetExpiryWaker(std::move(waker));

@@ -28,6 +28,7 @@
 #include "store/fingerprint.h"
 #include "store/group_key.h"
 #include "store/grouping_labels.h"
+#include "store/memory_account.h"
 #include "store/own_families.h"
 #include "store/prepared_push.h"
 #include "store/session.h"
@@ -93,8 +94,8 @@ struct ExpiryProgress {
   std::size_t groups = 0;
   // Now minus deadline of each expired family, nanoseconds; as many as `families`.
   std::vector<std::chrono::nanoseconds> lags;
-  // Families that deletes and replacing pushes have freed since the last call, and that a wipe
-  // left behind for this one.
+  // Bytes that are free since this was last said, whoever freed them: commands, expiry, or readers
+  // that let go of what was replaced since; zero until giving pages back to the system is worth it.
   std::size_t freed = 0;
   // What is stored has become larger by a good part since this was last said: by tens of megabytes.
   bool grown = false;
@@ -210,6 +211,11 @@ class MetricStore {
   void SetExpiryWaker(std::function<void()> waker);
 
   StoreStats Stats() const;
+
+  // What is stored and what readers hold, in bytes. The limit of the latter is the caller's to set,
+  // before first use: while it is exceeded, the hook is called after each command that may have
+  // added to it, and whenever a reader needs more.
+  const std::shared_ptr<MemoryAccount>& memory() const;
 
   // Looks at everything, for tests. kInternal: what is wrong, which can only be a defect of ours.
   Status CheckInvariants() const;

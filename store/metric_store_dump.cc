@@ -97,9 +97,13 @@ class MetricStore::Impl::Dump final : public StoreDump {
 MetricStore::Impl::Impl(StoreOptions options)
     : check_(options.check_consistency),
       own_(std::move(options.own_families)),
-      state_(std::make_unique<State>()) {}
+      state_(std::make_unique<State>(*account_)) {}
 
-MetricStore::Impl::~Impl() = default;
+// Snapshots may outlive it.
+MetricStore::Impl::~Impl() {
+  account_->SetFreedHook(nullptr);
+  account_->SetLimit(0, nullptr);
+}
 
 bool MetricStore::Impl::WritesBeforeChange(const Group& group) {
   return dump_ != nullptr && group.place < dump_->written.size() && !dump_->written[group.place];
@@ -127,7 +131,9 @@ void MetricStore::Impl::StartWith(const Session& session, bool suspicious) {
 
 Status MetricStore::Impl::Load(std::string_view block) {
   const MutexLock lock(mutex_);
-  return ReadGroups(block, *state_);
+  const Status status = ReadGroups(block, *state_);
+  account_->NoteStored(state_->footprint());
+  return status;
 }
 
 Status MetricStore::Impl::ImportGroup(const GroupKey& group, const GroupTimes& times) {

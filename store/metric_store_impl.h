@@ -19,6 +19,7 @@
 #include "base/mutex.h"
 #include "store/error_list.h"
 #include "store/group_record.h"
+#include "store/memory_account.h"
 #include "store/memory_reserve.h"
 #include "store/metric_store.h"
 #include "store/own_families.h"
@@ -27,8 +28,6 @@
 
 namespace pgw {
 
-// As many families freed may leave pages worth giving back.
-inline constexpr std::size_t kFreedWorthTelling = 10'000;
 // A store below that fits into the caches of address translation as it is.
 inline constexpr std::size_t kSizeWorthTelling = 32u << 20;
 inline constexpr std::size_t kGrowthWorthTelling = 16u << 20;
@@ -59,7 +58,11 @@ class MetricStore::Impl {
   BootTime NextExpiry();
   StoreStats Stats();
   Status CheckInvariants() PGW_EXCLUDES(mutex_);
-  void SetExpiryWaker(std::function<void()> waker) { waker_ = std::move(waker); }
+  void SetExpiryWaker(std::function<void()> waker) {
+    account_->SetFreedHook(waker);
+    waker_ = std::move(waker);
+  }
+  const std::shared_ptr<MemoryAccount>& memory() const { return account_; }
 
   // In metric_store_dump.cc.
   BootTime PinTime() PGW_EXCLUDES(mutex_);
@@ -135,7 +138,7 @@ class MetricStore::Impl {
                              std::vector<std::unique_ptr<State>>& retired) PGW_EXCLUDES(mutex_);
   void FetchGroup(std::uint64_t hash) PGW_EXCLUDES(mutex_);
   void FetchTraces(std::uint64_t hash, std::size_t families) PGW_EXCLUDES(mutex_);
-  // `much`: enough has been freed to tell the waker.
+  // `much`: there is something to tell the waker.
   Status DeleteLocked(std::string_view key, Deadline time, TimeRule rule, bool& much)
       PGW_EXCLUDES(mutex_);
   Status Delete(std::string_view key, Deadline time, TimeRule rule) PGW_EXCLUDES(mutex_);
@@ -151,9 +154,10 @@ class MetricStore::Impl {
   // Does again what the last push of so many families did. REQUIRES: memory_ is in use.
   void Renew(Group& group, const Entering& push, std::uint32_t families) PGW_REQUIRES(mutex_);
   void File(Group& group, Deadline deadline) PGW_REQUIRES(mutex_);
-  // Whether there is something to tell the waker beside a nearer expiry.
-  bool MuchHasChanged() const PGW_REQUIRES(mutex_) {
-    return freed_ >= kFreedWorthTelling || state_->footprint() >= size_to_tell_;
+  // At the end of a command. Whether there is something to tell the waker beside a nearer expiry.
+  bool MuchHasChanged() PGW_REQUIRES(mutex_) {
+    account_->NoteStored(state_->footprint());
+    return account_->HasFreedMuch() || state_->footprint() >= size_to_tell_;
   }
   Verdict Judge(const Entering& push) PGW_REQUIRES(mutex_);
   static Error TwinError(const GroupingLabels& labels, WallTime last_success);
@@ -208,6 +212,7 @@ class MetricStore::Impl {
   std::atomic<unsigned> keys_shift_ = 0;
   const OwnFamilyTable own_;
   std::function<void()> waker_;
+  const std::shared_ptr<MemoryAccount> account_ = std::make_shared<MemoryAccount>();
   const DeflatedBytes deflated_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   std::atomic<std::size_t> blocks_collected_ = 0;  // by the last snapshot
   Mutex mutex_;
@@ -216,7 +221,6 @@ class MetricStore::Impl {
   Deadline now_ PGW_GUARDED_BY(mutex_) = 0;  // the latest instant the store was told
   // What wipes removed, for EraseExpired to free.
   std::vector<std::unique_ptr<State>> retired_ PGW_GUARDED_BY(mutex_);
-  std::size_t freed_ PGW_GUARDED_BY(mutex_) = 0;  // families, since the last EraseExpired
   std::size_t size_to_tell_ PGW_GUARDED_BY(mutex_) = kSizeWorthTelling;  // bytes
   // Counts the pushes that put families under suspicion; 0: nothing is suspect.
   std::uint64_t suspicion_ PGW_GUARDED_BY(mutex_) = 0;

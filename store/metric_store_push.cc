@@ -79,11 +79,12 @@ Status MetricStore::Impl::Enter(Entering push, TimeRule rule) {
     } else {
       *push.repeats = RepeatLocked(push);
     }
-    earlier = state_->calendar().Next() < next || MuchHasChanged();
+    earlier = MuchHasChanged() || state_->calendar().Next() < next;
     if (push.unpins && UnpinLocked()) earlier = true;
   }
   push.work.Trim();
   if (earlier && waker_) waker_();
+  account_->CheckLimit();
   return status;
 }
 
@@ -561,7 +562,6 @@ void MetricStore::Impl::DropUntouched(Group& group, const Entering& push) {
     if (touched[i] != 0) continue;
     state_->EmptyMember(group, group.members[i], push.time);
     group.members[i].family = nullptr;
-    ++freed_;
   }
   std::erase_if(group.members, [](const Member& member) { return member.family == nullptr; });
 }

@@ -7,7 +7,6 @@
 #include "exposition/protobuf_reader.h"
 #include "exposition/text_parser.h"
 #include "exposition/text_writer.h"
-#include "store/prefetch.h"
 #include "store/prepared_push.h"
 
 namespace pgw {
@@ -26,13 +25,12 @@ Status ReadStoredSamples(std::string_view name, MetricType type, const StoredSam
                                  : ParseFamilyMessage(samples.message, out);
 }
 
-// Every reference is counted in its block, and all of those are cold: so they are asked for ahead.
-Snapshot::~Snapshot() {
-  constexpr std::size_t kBlocksAhead = 8;
-  for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    if (i + kBlocksAhead < blocks_.size()) Prefetch(&*blocks_[i + kBlocksAhead], sizeof(Block*));
-    blocks_[i] = BlockRef();
-  }
+std::size_t Snapshot::footprint() const {
+  std::size_t bytes = sizeof(Snapshot) + blocks_.capacity() * sizeof(Block*) +
+                      families_.capacity() * sizeof(FamilyPart);
+  // The header repeats the help.
+  for (const FamilyPart& part : families_) bytes += 2 * part.header.view().size();
+  return bytes;
 }
 
 Snapshot::FamilyView Snapshot::family(std::size_t index) const {
@@ -46,7 +44,7 @@ void Snapshot::VisitText(std::size_t family, std::vector<std::unique_ptr<std::st
                          const Visit& visit) const {
   const FamilyPart& part = families_[family];
   for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
-    const Block& block = *blocks_[b];
+    const Block& block = blocks_[b];
     if (AllAlive(block, now_)) {
       if (!block.bytes().empty())
         visit(TextPiece{block.bytes(), &block, block.deflated().Newest()});
@@ -80,7 +78,7 @@ void Snapshot::AppendText(std::size_t family, std::vector<TextPiece>& pieces,
 bool Snapshot::HasMessages(std::size_t family) const {
   const FamilyPart& part = families_[family];
   for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
-    const Block& block = *blocks_[b];
+    const Block& block = blocks_[b];
     for (const SlotExtra& extra : block.extras()) {
       if (extra.message && block.slot(extra.slot).alive(now_)) return true;
     }
@@ -134,7 +132,7 @@ void Snapshot::Finish() {
   std::erase_if(families_, [this](const FamilyPart& part) {
     std::size_t lines = 0;
     for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
-      lines += LiveLines(*blocks_[b]);
+      lines += LiveLines(blocks_[b]);
     }
     series_ += lines;
     // Every group has exactly one sample of it, and pushed ones of that name are ignored.

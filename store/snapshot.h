@@ -16,7 +16,7 @@
 #include "base/result.h"
 #include "exposition/family_set.h"
 #include "exposition/metric_type.h"
-#include "store/block.h"
+#include "store/block_refs.h"
 #include "store/deflated_text.h"
 #include "store/shared_text.h"
 
@@ -46,7 +46,7 @@ struct TextPiece {
 // All groups at one instant, by family, as a scrape shows them. Immutable, hence thread-safe.
 class Snapshot {
  public:
-  ~Snapshot();
+  ~Snapshot() = default;
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
 
@@ -71,6 +71,10 @@ class Snapshot {
                   std::vector<std::unique_ptr<std::string>>& scratch) const;
   void AppendText(std::size_t family, std::vector<TextPiece>& pieces,
                   std::vector<std::unique_ptr<std::string>>& scratch) const;
+
+  // Bytes of memory, without the blocks. Names and help count in full, although the store may have
+  // them as well.
+  std::size_t footprint() const;
 
   // Where the memory of compressed forms is counted that are left with the blocks.
   const DeflatedBytes& deflated_bytes() const { return deflated_bytes_; }
@@ -103,7 +107,8 @@ class Snapshot {
     std::uint32_t block_count = 0;
   };
 
-  explicit Snapshot(DeflatedBytes deflated_bytes) : deflated_bytes_(std::move(deflated_bytes)) {}
+  Snapshot(DeflatedBytes deflated_bytes, std::shared_ptr<MemoryAccount> account)
+      : deflated_bytes_(std::move(deflated_bytes)), blocks_(std::move(account)) {}
 
   // Drops families without live lines and counts the rest.
   void Finish();
@@ -123,7 +128,7 @@ class Snapshot {
   const DeflatedBytes deflated_bytes_;
   Deadline now_ = 0;
   std::vector<FamilyPart> families_;
-  std::vector<BlockRef> blocks_;
+  BlockRefs blocks_;
   std::size_t groups_ = 0;
   std::size_t series_ = 0;
   std::optional<Error> inconsistency_;
@@ -132,7 +137,7 @@ class Snapshot {
 template <typename Visit>
 void Snapshot::VisitSlots(const FamilyPart& part, const Visit& visit) const {
   for (std::uint32_t b = part.first_block; b < part.first_block + part.block_count; ++b) {
-    const Block& block = *blocks_[b];
+    const Block& block = blocks_[b];
     for (std::uint32_t i = 0; i < block.slot_count(); ++i) {
       if (block.slot(i).alive(now_)) visit(block, i);
     }
@@ -158,7 +163,7 @@ struct GroupView {
   WallTime failure_entry_time;  // time_stamp of push_failure_time_seconds
   BootTime deadline;
   std::vector<FamilyEntry> families;  // sorted by name, without the two bookkeeping ones
-  std::vector<BlockRef> blocks;       // keep the views alive
+  BlockRefs blocks;                   // keep the views alive
   std::vector<SharedText> texts;
 
   bool last_push_successful() const {

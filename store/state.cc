@@ -57,12 +57,12 @@ std::size_t State::FamilyFootprint(const StoredFamily& family) {
   return sizeof(StoredFamily) + family.name.size() + family.escaped.capacity();
 }
 
-State::State() {
+State::State(MemoryAccount& account) : account_(account) {
   constexpr std::pair<std::string_view, std::string_view> kTexts[] = {
       {kPushTimeName, kPushTimeHelp}, {kPushFailureTimeName, kPushFailureTimeHelp}};
   for (std::size_t i = 0; i < 2; ++i) {
     const auto& [name, help] = kTexts[i];
-    bookkeeping_[i] = std::make_unique<StoredFamily>(name, footprint_);
+    bookkeeping_[i] = std::make_unique<StoredFamily>(name, footprint_, account_);
     bookkeeping_[i]->Show(MetricType::kGauge, SharedText(std::string(help)));
     ordered_.emplace(std::pair(bookkeeping_[i]->name, bookkeeping_[i]->name),
                      bookkeeping_[i].get());
@@ -209,7 +209,7 @@ StoredFamily* State::FindFamily(const HashedView& name) {
 StoredFamily& State::FindOrAddFamily(std::string_view name) {
   const HashedView key(name);
   if (const auto found = families_.find(key); found != families_.end()) return *found->second;
-  auto owned = std::make_unique<StoredFamily>(name, footprint_);
+  auto owned = std::make_unique<StoredFamily>(name, footprint_, account_);
   StoredFamily& family = *owned;
   families_.emplace(HashedView(key.hash, family.name), owned.release());
   ordered_.emplace(std::pair(std::string_view(family.escaped), family.name), &family);
@@ -305,14 +305,6 @@ std::size_t State::AddFamiliesBytesMax(std::size_t count) const {
 std::size_t State::RememberBytesMax() const {
   if (last_pushes_.size() < last_pushes_.max_load()) return 0;
   return 5 * (last_pushes_.size() + 16) * sizeof(decltype(last_pushes_)::value_type);
-}
-
-std::size_t State::member_count() const {
-  std::size_t members = 0;
-  for (std::size_t place = 0; place < pool_.end(); ++place) {
-    if (const Group* const group = pool_.Find(place)) members += group->members.size();
-  }
-  return members;
 }
 
 void State::AccountMembers(const Group& group, std::size_t capacity_before) {

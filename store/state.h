@@ -28,7 +28,8 @@ namespace pgw {
 
 class State {
  public:
-  State();
+  // `account` must outlive it.
+  explicit State(MemoryAccount& account);
   ~State();
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -129,8 +130,6 @@ class State {
   // Accounts for the room of a group's member list.
   void AccountMembers(const Group& group, std::size_t capacity_before);
 
-  // Families over all groups.
-  std::size_t member_count() const;
   std::size_t footprint() const { return footprint_; }
   ExpiryCalendar& calendar() { return calendar_; }
 
@@ -153,6 +152,7 @@ class State {
   void EraseFamilyIfUnused(StoredFamily& family);
   Group* FindByExposedKey(std::string_view key, Deadline now, std::string_view except);
 
+  MemoryAccount& account_;
   std::size_t footprint_ = 0;  // bytes; first member: families refer to it until they are gone
   GroupPool pool_;
   HashIndex groups_;  // in pool_, by key

@@ -8,11 +8,12 @@
 
 namespace pgw {
 
-StoredFamily::StoredFamily(std::string_view family_name, std::size_t& footprint)
+StoredFamily::StoredFamily(std::string_view family_name, std::size_t& footprint,
+                           MemoryAccount& account)
     : name_text(std::string(family_name)),
       name(name_text.view()),
       escaped(EscapeName(family_name, Escaping::kUnderscores)),
-      chunks(footprint) {}
+      chunks(footprint, account) {}
 
 void StoredFamily::CountMember(const Shape& shape, MetricType type) {
   ++type_counts[static_cast<std::size_t>(type)];

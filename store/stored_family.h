@@ -27,7 +27,7 @@ struct StoredFamily {
   // Of a header beside its name and help, with the small allocations that it is made of.
   static constexpr std::size_t kHeaderBytesMax = 16 * 1024;
 
-  StoredFamily(std::string_view family_name, std::size_t& footprint);
+  StoredFamily(std::string_view family_name, std::size_t& footprint, MemoryAccount& account);
 
   // Another group has this family now, or has it no longer. Only members with samples count.
   void CountMember(const Shape& shape, MetricType type);

@@ -21,14 +21,18 @@ constexpr std::chrono::nanoseconds kMemoryRest = std::chrono::seconds(1);
 // As many times as long as it tends it leaves the store to others.
 constexpr int kRestsPerWork = 199;
 
-// Fewer are not worth asking the allocator to give pages back.
-constexpr std::size_t kFamiliesWorthTrimming = 10'000;
+// At most, should the machine have been asleep in the middle of the work.
+constexpr std::chrono::nanoseconds kGiveBackRestMax = std::chrono::minutes(1);
 
 }  // namespace
 
 Reaper::Reaper(MetricStore& store, const Clock& clock, ExpiryObserver& observer,
-               std::function<bool()> tend)
-    : store_(store), clock_(clock), observer_(observer), tend_(std::move(tend)) {
+               std::function<bool()> tend, std::function<void()> give_back)
+    : store_(store),
+      clock_(clock),
+      observer_(observer),
+      tend_(std::move(tend)),
+      give_back_(std::move(give_back)) {
   store_.SetExpiryWaker([this] { Wake(); });
 }
 
@@ -63,7 +67,7 @@ bool Reaper::Step(BootTime now) {
   if (progress.families > 0 || progress.groups > 0) {
     observer_.OnExpired(progress.families, progress.groups, progress.lags);
   }
-  erased_since_trim_ += progress.families + progress.freed;
+  freed_ = freed_ || progress.freed > 0;
   if (progress.grown && tend_) tend_time_ = std::min(tend_time_, now);
   out_of_memory_ = progress.out_of_memory;
   return progress.more && !out_of_memory_;
@@ -76,6 +80,18 @@ BootTime Reaper::Tend(BootTime now) {
   return more ? end + kRestsPerWork * (end - now) : kNever;
 }
 
+void Reaper::TrimAllocator() { malloc_trim(0); }
+
+BootTime Reaper::GiveBack(BootTime now) {
+  if (!freed_) return kNever;
+  if (now < give_back_time_) return give_back_time_;
+  freed_ = false;
+  give_back_();
+  const BootTime end = clock_.Now().boot;
+  give_back_time_ = end + std::min(kRestsPerWork * (end - now), kGiveBackRestMax);
+  return kNever;
+}
+
 // Does what is to be done now. Returns when to come again; `now`: at once.
 BootTime Reaper::Work(BootTime now) {
   if (Step(now)) {
@@ -85,13 +101,9 @@ BootTime Reaper::Work(BootTime now) {
     return now;
   }
   if (out_of_memory_) return now + kMemoryRest;
-  if (erased_since_trim_ >= kFamiliesWorthTrimming) {
-    erased_since_trim_ = 0;
-    malloc_trim(0);
-  } else {
-    tend_time_ = Tend(now);
-  }
-  return std::min(store_.NextExpiry(), tend_time_);
+  const BootTime give_back_time = GiveBack(now);
+  tend_time_ = Tend(clock_.Now().boot);
+  return std::min({store_.NextExpiry(), give_back_time, tend_time_});
 }
 
 void Reaper::Run() {

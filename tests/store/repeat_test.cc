@@ -76,7 +76,7 @@ class RepeatTest : public ::testing::Test {
   GroupView Group(std::int64_t now) {
     std::vector<GroupView> groups;
     store_.ListGroups(At(now), 0, 10, groups);
-    return groups.empty() ? GroupView() : groups.front();
+    return groups.empty() ? GroupView() : std::move(groups.front());
   }
 
   MetricStore store_{StoreOptions()};

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <future>
+#include <semaphore>
 #include <string>
 
 #include "tests/support/store_driver.h"
@@ -117,6 +118,53 @@ TEST(ReaperTest, TendsAStoreThatHasGrownPieceByPiece) {
   PushGroups(driver, 1, 0);
   reaper.Stop();
   EXPECT_EQ(pieces, 5);
+}
+
+class GiveBackTest : public ::testing::Test {
+ protected:
+  void PushLarge(const std::string& job) {
+    const std::string body = "a{b=\"" + std::string(5u << 20, 'x') + "\"} 1\n";
+    ASSERT_TRUE(driver_.Post({{"job", job}}, body, 0));
+  }
+  bool AwaitGiveBack() { return given_back_.try_acquire_for(30s); }
+
+  StoreDriver driver_{{}, 1s};
+  ManualClock clock_;
+  Counter counter_;
+  std::counting_semaphore<> given_back_{0};
+  Reaper reaper_{driver_.store(), clock_, counter_, {}, [this] { given_back_.release(); }};
+};
+
+TEST_F(GiveBackTest, WhateverFreesMuchHasItGivenBack) {
+  reaper_.Start();
+  PushLarge("deleted");
+  ASSERT_TRUE(driver_.Delete({{"job", "deleted"}}, 0));
+  EXPECT_TRUE(AwaitGiveBack());
+  PushLarge("wiped");
+  driver_.store().Wipe(At(0));
+  EXPECT_TRUE(AwaitGiveBack());
+  PushLarge("read");
+  auto reader = driver_.store().SnapshotAt(At(0));
+  ASSERT_TRUE(driver_.Delete({{"job", "read"}}, 0));
+  reader.reset();
+  EXPECT_TRUE(AwaitGiveBack());
+  reaper_.Stop();
+  EXPECT_FALSE(given_back_.try_acquire());
+}
+
+TEST_F(GiveBackTest, SoDoesExpiry) {
+  PushLarge("expired");
+  clock_.Set(2'000);
+  reaper_.Start();
+  EXPECT_TRUE(AwaitGiveBack());
+}
+
+TEST_F(GiveBackTest, LittleIsKept) {
+  reaper_.Start();
+  PushGroups(driver_, 100, 0);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(driver_.Delete({{"job", std::to_string(i)}}, 0));
+  reaper_.Stop();
+  EXPECT_FALSE(given_back_.try_acquire());
 }
 
 TEST(ReaperTest, StopsWhileItSleeps) {
