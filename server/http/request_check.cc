@@ -1,5 +1,7 @@
 #include "server/http/request_check.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -12,25 +14,27 @@ namespace {
 constexpr Refusal kBadRequest{};
 constexpr Refusal kUnsupportedTransferEncoding{501, {}, "Unsupported transfer encoding"};
 
-// RFC 9110 §5.6.2.
-constexpr std::array<bool, 256> kTokenBytes = [] {
+constexpr std::array<bool, 256> AlphanumericAnd(std::string_view others) {
   std::array<bool, 256> table{};
-  for (const char c : std::string_view("!#$%&'*+-.^_`|~"))
-    table[static_cast<unsigned char>(c)] = true;
+  for (const char c : others) table[static_cast<unsigned char>(c)] = true;
   for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
   for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
   return table;
-}();
+}
+
+// RFC 9110 §5.6.2.
+constexpr std::array<bool, 256> kTokenBytes = AlphanumericAnd("!#$%&'*+-.^_`|~");
 
 // RFC 3986 reg-name, IP literals and ports, as Go accepts them in a Host header.
-constexpr std::array<bool, 256> kHostBytes = [] {
-  std::array<bool, 256> table{};
-  for (const char c : std::string_view("!$%&()*+,-.:;=[']_~"))
-    table[static_cast<unsigned char>(c)] = true;
-  for (int c = '0'; c <= '9'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (int c = 'a'; c <= 'z'; ++c) table[static_cast<std::size_t>(c)] = true;
-  for (int c = 'A'; c <= 'Z'; ++c) table[static_cast<std::size_t>(c)] = true;
+constexpr std::array<bool, 256> kHostBytes = AlphanumericAnd("!$%&()*+,-.:;=[']_~");
+
+// What Go accepts in the authority of an absolute target: before its `@`, and behind it, where
+// bytes of 0x80 and above come to.
+constexpr std::array<bool, 256> kUserBytes = AlphanumericAnd("-._:~!$&'()*+,;=%@");
+constexpr std::array<bool, 256> kUrlHostBytes = [] {
+  std::array<bool, 256> table = AlphanumericAnd("-_.~!$&'()*+,;=:%<>\"");
+  for (std::size_t c = 0x80; c < table.size(); ++c) table[c] = true;
   return table;
 }();
 
@@ -50,21 +54,22 @@ std::string_view Trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-// Whether a comma-separated list names `token`.
-bool ListHas(std::string_view list, std::string_view token) {
-  for (;;) {
-    const std::size_t comma = list.find(',');
-    if (EqualsIgnoringCase(Trim(list.substr(0, comma)), token)) return true;
-    if (comma == std::string_view::npos) return false;
-    list.remove_prefix(comma + 1);
+// Whether `token` stands between commas and blanks, as Go looks for it: `close x` is `close`, too.
+bool NamesToken(std::string_view list, std::string_view token) {
+  const auto is_boundary = [](char c) { return c == ' ' || c == ',' || c == '\t'; };
+  for (std::size_t i = 0; i + token.size() <= list.size(); ++i) {
+    const std::size_t end = i + token.size();
+    if ((i == 0 || is_boundary(list[i - 1])) && (end == list.size() || is_boundary(list[end])) &&
+        EqualsIgnoringCase(list.substr(i, token.size()), token)) {
+      return true;
+    }
   }
+  return false;
 }
 
-// The path alone: Go leaves the query undecoded, so nothing in it can be wrong.
-bool EscapesAreWellFormed(std::string_view target) {
-  const std::string_view path = target.substr(0, target.find('?'));
-  for (std::size_t i = path.find('%'); i != std::string_view::npos; i = path.find('%', i + 3)) {
-    if (i + 2 >= path.size() || !IsHexDigit(path[i + 1]) || !IsHexDigit(path[i + 2])) return false;
+bool EscapesAreWellFormed(std::string_view text) {
+  for (std::size_t i = text.find('%'); i != std::string_view::npos; i = text.find('%', i + 3)) {
+    if (i + 2 >= text.size() || !IsHexDigit(text[i + 1]) || !IsHexDigit(text[i + 2])) return false;
   }
   return true;
 }
@@ -89,16 +94,54 @@ bool IsScheme(std::string_view text) {
          });
 }
 
+// Nothing, or a colon and digits.
+bool IsOptionalPort(std::string_view text) {
+  return text.empty() || (text.front() == ':' && std::ranges::all_of(text.substr(1), IsDigit));
+}
+
+// An IPv6 address as it stands between brackets, with or without a zone.
+bool IsAddressLiteral(std::string_view text) {
+  const std::size_t percent = text.find('%');
+  if (percent != std::string_view::npos) {
+    const std::string_view zone = text.substr(percent);
+    if (!zone.starts_with("%25") || zone.size() == 3 || !EscapesAreWellFormed(zone)) return false;
+  }
+  const std::string address(text.substr(0, percent));
+  in6_addr parsed{};
+  return inet_pton(AF_INET6, address.c_str(), &parsed) == 1;
+}
+
+// The authority without the user.
+bool IsUrlHost(std::string_view text) {
+  if (text.starts_with('[')) {
+    const std::size_t end = text.rfind(']');
+    return end != std::string_view::npos && IsOptionalPort(text.substr(end + 1)) &&
+           IsAddressLiteral(text.substr(1, end - 1));
+  }
+  if (const std::size_t colon = text.rfind(':');
+      colon != std::string_view::npos && !IsOptionalPort(text.substr(colon))) {
+    return false;
+  }
+  if (!AllIn(kUrlHostBytes, text) || !EscapesAreWellFormed(text)) return false;
+  // Only what may not stand there as it is may be escaped, which Go takes for all of ASCII.
+  for (std::size_t i = text.find('%'); i != std::string_view::npos; i = text.find('%', i + 3)) {
+    if (text[i + 1] < '8' && text.substr(i, 3) != "%25") return false;
+  }
+  return true;
+}
+
 // http://user@host:80/path?query is cut down to /path?query.
 bool CutAbsoluteForm(std::string_view target, std::string& storage, RequestTraits& traits) {
   const std::size_t colon = target.find("://");
   if (colon == std::string_view::npos || !IsScheme(target.substr(0, colon))) return false;
   const std::string_view rest = target.substr(colon + 3);
   const std::size_t end = std::min(rest.find_first_of("/?"), rest.size());
-  std::string_view authority = rest.substr(0, end);
-  authority.remove_prefix(authority.rfind('@') + 1);  // npos + 1 is 0
-  if (!AllIn(kHostBytes, authority)) return false;
-  traits.host = authority;
+  const std::string_view authority = rest.substr(0, end);
+  const std::size_t host = authority.rfind('@') + 1;  // npos + 1 is 0
+  const std::string_view user = authority.substr(0, host);
+  if (!AllIn(kUserBytes, user) || !EscapesAreWellFormed(user)) return false;
+  traits.host = authority.substr(host);
+  if (!IsUrlHost(traits.host)) return false;
   traits.target = rest.substr(end);
   if (traits.target.empty()) {
     traits.target = "/";
@@ -123,7 +166,8 @@ bool CheckTarget(const RequestLine& line, std::string& storage, RequestTraits& t
     }
     if (!CutAbsoluteForm(line.target, storage, traits)) return false;
   }
-  return EscapesAreWellFormed(traits.target);
+  // The path alone: Go leaves the query undecoded, so nothing in it can be wrong.
+  return EscapesAreWellFormed(traits.target.substr(0, traits.target.find('?')));
 }
 
 // The headers that decide about framing and the connection, gathered in one pass.
@@ -135,9 +179,16 @@ struct Gathered {
   bool repeated_host = false;
   bool repeated_transfer_encoding = false;
   bool contradicting_length = false;
+  bool announces_framing = false;  // a Trailer header does
   bool close = false;
   bool keep_alive = false;
 };
+
+// Whether a Trailer header announces fields that may not come after the body.
+bool NamesFraming(std::string_view list) {
+  return NamesToken(list, "content-length") || NamesToken(list, "transfer-encoding") ||
+         NamesToken(list, "trailer");
+}
 
 Gathered Gather(std::span<const Header> headers) {
   Gathered found;
@@ -153,10 +204,14 @@ Gathered Gather(std::span<const Header> headers) {
           found.expect = &header.value;
         }
         break;
+      case 7:
+        if (EqualsIgnoringCase(header.name, "trailer"))
+          found.announces_framing |= NamesFraming(header.value);
+        break;
       case 10:
         if (!EqualsIgnoringCase(header.name, "connection")) break;
-        found.close |= ListHas(header.value, "close");
-        found.keep_alive |= ListHas(header.value, "keep-alive");
+        found.close |= NamesToken(header.value, "close");
+        found.keep_alive |= NamesToken(header.value, "keep-alive");
         break;
       case 14:
         if (!EqualsIgnoringCase(header.name, "content-length")) break;
@@ -187,6 +242,7 @@ std::optional<Refusal> CheckFraming(const RequestLine& line, const Gathered& fou
     }
     // HTTP/1.0 knows no chunks; a proxy of that age would forward them as something else.
     if (found.content_length != nullptr || line.version_minor == 0) return kBadRequest;
+    if (found.announces_framing) return kBadRequest;
     traits.chunked = true;
     return std::nullopt;
   }
@@ -258,7 +314,7 @@ std::optional<Refusal> CheckRequest(const RequestLine& line, std::span<const Hea
   if (found.repeated_host) return kBadRequest;
   if (auto refusal = CheckFraming(line, found, traits)) return refusal;
   if (found.host == nullptr) {
-    if (line.version_minor != 0 && traits.built_in != BuiltIn::kConnect) {
+    if (line.version_minor != 0 && line.method != "CONNECT") {
       return Refusal{400, "missing required Host header"};
     }
   } else if (!AllIn(kHostBytes, *found.host)) {
@@ -268,7 +324,7 @@ std::optional<Refusal> CheckRequest(const RequestLine& line, std::span<const Hea
   }
   traits.keep_alive = !found.close && (line.version_minor != 0 || found.keep_alive);
   if (found.expect != nullptr && !found.expect->empty()) {
-    if (ListHas(*found.expect, "100-continue")) {
+    if (NamesToken(*found.expect, "100-continue")) {
       // HTTP/1.0 has no interim answers.
       traits.expects_continue =
           line.version_minor != 0 && (traits.chunked || traits.content_length.value_or(0) > 0);

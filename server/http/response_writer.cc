@@ -74,9 +74,10 @@ void AppendResponseHead(std::string& out, const Response& response, const Respon
   } else if (plan.form == BodyForm::kChunked) {
     out.append("Transfer-Encoding: chunked\r\n");
   }
-  if (!plan.keep_alive) {
+  // Only what the version does not mean anyway.
+  if (!plan.keep_alive && version_minor != 0) {
     out.append("Connection: close\r\n");
-  } else if (version_minor == 0) {
+  } else if (plan.keep_alive && version_minor == 0) {
     out.append("Connection: keep-alive\r\n");
   }
   out.append("\r\n");

@@ -215,6 +215,17 @@ class Connection:
         except (BrokenPipeError, ConnectionResetError):
             pass  # The server may answer and close before it has read everything.
 
+    def end_output(self) -> None:
+        """Says that nothing more will be sent."""
+        try:
+            self.socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # The server has closed already.
+
+    def at_end(self) -> bool:
+        """Whether the server has closed and everything it sent was taken; waits for either."""
+        return not self._buffer and not self._fill()
+
     def response(self, method: str = "GET") -> Response:
         head = self._until(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")

@@ -181,8 +181,7 @@ TEST_F(LaterTest, FollowsTheRulesOfTheRequestItAnswers) {
       {"HEAD /later HTTP/1.1\r\nHost: h\r\n\r\n", ok + "\r\n", true},
       {"GET /later HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
        ok + "Connection: close\r\n\r\nlate", false},
-      {"GET /later HTTP/1.0\r\n\r\n",
-       "HTTP/1.0 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nlate", false},
+      {"GET /later HTTP/1.0\r\n\r\n", "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nlate", false},
       {"GET /later HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
        "HTTP/1.0 200 OK\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\nlate", true},
   };

@@ -110,15 +110,56 @@ TEST(CheckRequestTest, CutsAbsoluteForms) {
   const Checked query("GET", "x-y.z+1://[::1]?q", {{"Host", "x"}});
   EXPECT_EQ(query.traits.target, "/?q");
   EXPECT_EQ(query.traits.host, "[::1]");
-  for (const char* target :
-       {"http:", "http:/a", "://h/", "1http://h/", "http://h\x80/", "h", "?a"}) {
+  for (const char* target : {"http:", "http:/a", "://h/", "1http://h/", "h", "?a"}) {
     EXPECT_TRUE(Checked("GET", target, {{"Host", "h"}}).refusal) << target;
   }
+}
+
+TEST(CheckRequestTest, ChecksTheAuthorityOfAnAbsoluteFormAsGoDoes) {
+  for (const char* authority :
+       {"", "h", "h:", "h:80", ":80", "u@h", "u@v@h", "u:p%40@h", "@h", "[::1]", "[::1]:80",
+        "[::1]:", "[fe80::1%25eth0]:1", "h\x80", "h%c3%bc", "h%25", "a\"<>!$&'()*+,;=~_-.h"}) {
+    const std::string target = "http://" + std::string(authority) + "/a";
+    EXPECT_FALSE(Checked("GET", target, {{"Host", "h"}}).refusal) << target;
+  }
+  for (const char* authority :
+       {"h:a",     "h:8 ", "u%zz@h", "u\x80@h",     "u[@h",       "[::1",     "::1]", "[::1]x",
+        "[::1]:a", "[]",   "[x]",    "[127.0.0.1]", "[::1%eth0]", "[::1%25]", "a[b]", "h%20",
+        "h%41",    "h%4",  "h%zz",   "h\\",         "h^",         "h{",       "h|",   "h`"}) {
+    const std::string target = "http://" + std::string(authority) + "/a";
+    EXPECT_TRUE(Checked("GET", target, {{"Host", "h"}}).refusal) << target;
+  }
+}
+
+TEST(CheckRequestTest, ReadsConnectionAndExpectAsGoDoes) {
+  const Header host{"Host", "h"};
+  for (const char* list :
+       {"close", "x, CLOSE", "close x", "\tclose,", "close, keep-alive", "@ close"}) {
+    EXPECT_FALSE(Checked("GET", "/", {host, {"Connection", list}}).traits.keep_alive) << list;
+  }
+  for (const char* list : {"", "closex", "xclose", "\"close\"", "close;x", "(close)", "clos"}) {
+    EXPECT_TRUE(Checked("GET", "/", {host, {"Connection", list}}).traits.keep_alive) << list;
+  }
+  EXPECT_EQ(Checked("GET", "/", {host, {"Expect", "x 100-continue"}}).traits.built_in,
+            BuiltIn::kNone);
+  EXPECT_EQ(Checked("GET", "/", {host, {"Expect", "100-continue;x"}}).traits.built_in,
+            BuiltIn::kExpectationFailed);
+}
+
+TEST(CheckRequestTest, RefusesATrailerThatAnnouncesFraming) {
+  const Header host{"Host", "h"};
+  const Header chunked{"Transfer-Encoding", "chunked"};
+  for (const char* list : {"Content-Length", "A, transfer-encoding", "trailer"}) {
+    EXPECT_TRUE(Checked("PUT", "/", {host, chunked, {"Trailer", list}}).refusal) << list;
+    EXPECT_FALSE(Checked("PUT", "/", {host, {"Trailer", list}}).refusal) << list;
+  }
+  EXPECT_FALSE(Checked("PUT", "/", {host, chunked, {"Trailer", "A, B"}}).refusal);
 }
 
 TEST(CheckRequestTest, DemandsOneGoodHostOf11) {
   EXPECT_EQ(Checked("GET", "/", {}).refusal->detail, "missing required Host header");
   EXPECT_FALSE(Checked("GET", "/", {}, 0).refusal);
+  EXPECT_FALSE(Checked("CONNECT", "/", {}).refusal);
   EXPECT_FALSE(Checked("GET", "/", {{"hOST", ""}}).refusal);
   EXPECT_EQ(Checked("GET", "/", {{"Host", "a b"}}).refusal->detail, "malformed Host header");
   EXPECT_TRUE(Checked("GET", "/", {{"Host", "a"}, {"HOST", "a"}}).refusal);

@@ -128,7 +128,7 @@ TEST(StreamingTest, ClosesBehindAStreamToHttp10) {
   TestServer server;
   server.handler().on_request = [](const Request&) { return Streamed(kThree); };
   EXPECT_EQ(WithoutDate(server.Exchange("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")),
-            "HTTP/1.0 200 OK\r\nConnection: close\r\n\r\none two three");
+            "HTTP/1.0 200 OK\r\n\r\none two three");
 }
 
 TEST(StreamingTest, AsksNothingOfTheSourceForHead) {
