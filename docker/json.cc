@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
+#include <cmath>
 #include <set>
 #include <vector>
 // Boost.JSON itself, compiled here: no library to find for each architecture.
@@ -23,9 +24,10 @@ Error ErrorAt(std::string_view text, std::size_t offset, std::string_view what) 
                          std::to_string(column) + ": " + std::string(what));
 }
 
-// Listens to a parser and stops it at a member that its object has already. The document itself is
-// made by another run: Boost keeps the last of such members without a word.
-class MemberWatch {
+// Listens to a parser and stops it at a member that its object has already, and at a number that no
+// double holds. The document itself is made by another run: Boost keeps the last of such members
+// without a word, and makes 0E999 of the latter something that cannot be written.
+class FaultWatch {
  public:
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
   static constexpr std::size_t max_array_size = static_cast<std::size_t>(-1);
@@ -34,8 +36,8 @@ class MemberWatch {
   using Code = boost::system::error_code;
   using View = json::string_view;
 
-  // layers[0].files[1].to; "" while all is well.
-  const std::string& repeated() const { return repeated_; }
+  // `layers[0].files[1].to: is there twice`; "" while all is well.
+  const std::string& fault() const { return fault_; }
 
   bool on_document_begin(Code&) { return true; }
   bool on_document_end(Code&) { return true; }
@@ -52,16 +54,16 @@ class MemberWatch {
     level.key = std::move(key_.append(part.data(), part.size()));
     key_.clear();
     if (level.keys.insert(level.key).second) return true;
-    repeated_ = Path();
-    error = json::error::syntax;
-    return false;
+    return Stop("is there twice", error);
   }
   bool on_string_part(View, std::size_t, Code&) { return true; }
   bool on_string(View, std::size_t, Code&) { return Next(); }
   bool on_number_part(View, Code&) { return true; }
   bool on_int64(std::int64_t, View, Code&) { return Next(); }
   bool on_uint64(std::uint64_t, View, Code&) { return Next(); }
-  bool on_double(double, View, Code&) { return Next(); }
+  bool on_double(double value, View, Code& error) {
+    return std::isfinite(value) ? Next() : Stop("is out of range", error);
+  }
   bool on_bool(bool, Code&) { return Next(); }
   bool on_null(Code&) { return Next(); }
   bool on_comment_part(View, Code&) { return true; }
@@ -83,6 +85,12 @@ class MemberWatch {
     levels_.pop_back();
     return Next();
   }
+  bool Stop(std::string_view what, Code& error) {
+    const std::string path = Path();
+    fault_ = (path.empty() ? "the number" : Printable(path)).append(": ").append(what);
+    error = json::error::syntax;
+    return false;
+  }
   // A value has ended.
   bool Next() {
     if (!levels_.empty()) ++levels_.back().index;
@@ -102,16 +110,16 @@ class MemberWatch {
 
   std::vector<Level> levels_;
   std::string key_;
-  std::string repeated_;
+  std::string fault_;
 };
 
-Status CheckMembersOnce(std::string_view text, const json::parse_options& options) {
-  json::basic_parser<MemberWatch> parser(options);
+Status CheckFaults(std::string_view text, const json::parse_options& options) {
+  json::basic_parser<FaultWatch> parser(options);
   boost::system::error_code error;
   const std::size_t read = parser.write_some(false, text.data(), text.size(), error);
-  const std::string& repeated = parser.handler().repeated();
-  if (repeated.empty()) return {};
-  return ErrorAt(text, read, Printable(repeated) + ": is there twice");
+  const std::string& fault = parser.handler().fault();
+  if (fault.empty()) return {};
+  return ErrorAt(text, read, fault);
 }
 
 void Indent(std::string& out, std::size_t depth) {
@@ -179,7 +187,7 @@ Result<Json> ParseJson(std::string_view text, JsonLimits limits) {
   if (!error && read < text.size()) return ErrorAt(text, read, "more than one value");
   if (!error) parser.finish(error);
   if (error) return ErrorAt(text, read, error.message());
-  if (Status status = CheckMembersOnce(text, options); !status) return status.error();
+  if (Status status = CheckFaults(text, options); !status) return status.error();
   return Result<Json>(parser.release());
 }
 

@@ -126,6 +126,12 @@ TEST(JsonTest, NamesLineAndColumn) {
   EXPECT_THAT(ParseJson("{}{}").error().message, HasSubstr("more than one value"));
   EXPECT_THAT(ParseJson("{\"a\": 1").error().message, HasSubstr("incomplete"));
   EXPECT_FALSE(ParseJson(""));
+  EXPECT_THAT(ParseJson("{\n \"a\": [1, 1e999]}").error().message,
+              HasSubstr("JSON, line 2, column 16: a[1]: is out of range"));
+  EXPECT_THAT(ParseJson("-1e999").error().message, HasSubstr("the number: is out of range"));
+  // What Boost makes of it is no number.
+  const Result<Json> zero = ParseJson("0E999");
+  EXPECT_TRUE(!zero || ParseJson(PrettyJson(*zero)));
 }
 
 TEST(JsonTest, IsBounded) {
