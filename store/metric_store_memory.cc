@@ -50,40 +50,37 @@ std::size_t MetricStore::Impl::BytesToStamp(const Group* group, std::size_t key)
 std::size_t MetricStore::Impl::BytesToApply(Group* group, const Entering& push) {
   const std::vector<Target>& targets = push.work.targets;
   std::size_t bytes = 0;
+  std::size_t words = 0;  // names and help, of which headers and members may be made anew
   std::size_t new_members = 0;
   std::size_t new_families = 0;
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const PreparedFamily& family = push.prepared.families()[i];
     const Target& target = targets[i];
-    const std::size_t words = family.name.size() + family.help.size();
+    words += family.name.size() + family.help.size();
     if (target.family == nullptr) {
       ++new_families;
       ++new_members;
-      bytes += 16 * words + 2 * family.text_size;
+      bytes += 2 * family.text_size;
       continue;
     }
     const StoredFamily& stored = *target.family;
-    if (family.has_samples) {
-      bytes += stored.ShowBytesMax(family.type, family.has_help ? &family.help : nullptr);
-    }
     if (target.member == kNoIndex) {
       ++new_members;
       bytes += stored.chunks.InsertBytesMax(family.text_size) + stored.CountBytesMax();
       continue;
     }
     const Member& member = group->members[target.member];
-    if (family.has_help && (!member.help || member.help.view() != family.help)) {
-      bytes += 2 * family.help.size() + kStampBytesMax;
-    }
     if (member.alive(push.time)) {
       bytes += stored.chunks.ReplaceBytesMax(member.slot_ref(), family.text_size);
     } else {
       bytes += stored.chunks.ForgetBytesMax(member.slot_ref()) +
                stored.chunks.InsertBytesMax(family.text_size);
     }
-    if (member.type != family.type || member.has_samples != family.has_samples)
+    if (member.type != family.type || member.has_samples != family.has_samples) {
       bytes += stored.CountBytesMax();
+    }
   }
+  bytes += 16 * words + targets.size() * StoredFamily::kHeaderBytesMax;
   if (new_members > 0) {
     const std::size_t members = (group != nullptr ? group->members.size() : 0) + new_members;
     bytes += state_->AddFamiliesBytesMax(new_families) + 4 * members * sizeof(Member);

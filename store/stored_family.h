@@ -25,7 +25,7 @@ struct Shape {
 
 struct StoredFamily {
   // Of a header beside its name and help, with the small allocations that it is made of.
-  static constexpr std::size_t kHeaderBytesMax = 16 * 1024;
+  static constexpr std::size_t kHeaderBytesMax = 8 * 1024;
 
   StoredFamily(std::string_view family_name, std::size_t& footprint, MemoryAccount& account);
 

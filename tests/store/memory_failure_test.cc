@@ -3,9 +3,6 @@
 // takes effect as a whole; where neither can be had, the process ends with its own exit code.
 
 #include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <functional>
@@ -23,6 +20,7 @@
 #include "store/memory_reserve.h"
 #include "tests/store/model_player.h"
 #include "tests/support/failing_allocation.h"
+#include "tests/support/failure_sweep.h"
 #include "tests/support/store_driver.h"
 
 namespace pgw::testing {
@@ -258,51 +256,20 @@ class MemoryFailureTest : public ::testing::TestWithParam<Case> {
 
 TEST_P(MemoryFailureTest, OneFailureLeavesAllOrNothing) {
   FindOut();
-  std::uint64_t number = 1;
-  for (; !HasFailure(); ++number) {
-    SCOPED_TRACE("allocation " + std::to_string(number));
+  SweepSingleFailures([this](std::uint64_t number, FaultLength length) {
     Begin();
-    if (!Play(number, FaultLength::kOnce)) break;
-  }
-  EXPECT_GT(number, 1u);
+    return Play(number, length);
+  });
 }
 
-// Children, since most of these failures end the process.
 TEST_P(MemoryFailureTest, FailuresWithoutEndLeaveAllOrNothingOrEndTheProcess) {
   FindOut();
-  // The number that a child is at; 0 when there are none left.
-  auto* const number = static_cast<std::uint64_t*>(mmap(
-      nullptr, sizeof(std::uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  ASSERT_NE(number, MAP_FAILED);
-  for (*number = 1; *number != 0 && !HasFailure();) {
-    ::testing::internal::CaptureStderr();
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      for (; !HasFailure(); ++*number) {
+  SweepEndlessFailures(
+      [this](std::uint64_t number, FaultLength length) {
         Begin();
-        if (Play(*number, FaultLength::kFromThenOn)) continue;
-        *number = 0;
-        break;
-      }
-      fflush(stderr);
-      fflush(stdout);
-      _exit(HasFailure() ? 1 : 0);
-    }
-    int end = 0;
-    ASSERT_EQ(waitpid(child, &end, 0), child);
-    const std::string said = ::testing::internal::GetCapturedStderr();
-    SCOPED_TRACE("allocation " + std::to_string(*number));
-    ASSERT_TRUE(WIFEXITED(end)) << said;
-    if (WEXITSTATUS(end) == kExitOutOfMemory) {
-      EXPECT_EQ(said.find("pushgateway: out of memory"), 0u) << said;
-      ++*number;
-    } else {
-      ASSERT_EQ(WEXITSTATUS(end), 0) << said;
-      ASSERT_EQ(*number, 0u);
-    }
-  }
-  munmap(number, sizeof *number);
+        return Play(number, length);
+      },
+      kExitOutOfMemory, "pushgateway: out of memory", [] {});
 }
 
 INSTANTIATE_TEST_SUITE_P(Store, MemoryFailureTest, ::testing::ValuesIn(kCases),
