@@ -22,12 +22,14 @@ FORCE ?=
 
 PACKAGES_build := cmake ninja-build g++ pkg-config libboost1.81-dev libboost-json1.81-dev zlib1g-dev \
   libprotobuf-dev protobuf-compiler prometheus-cpp-dev libcivetweb-dev libssl-dev libsnappy-dev
-PACKAGES_test := $(PACKAGES_build) libgtest-dev libgmock-dev libbenchmark-dev libcurl4-openssl-dev python3 curl
+PACKAGES_test := $(PACKAGES_build) libgtest-dev libgmock-dev libbenchmark-dev libcurl4-openssl-dev python3 curl \
+  git openssl ca-certificates
 PACKAGES_bench := $(PACKAGES_test)
 PACKAGES_lint := $(PACKAGES_test) clang-format-19 clang-tidy-19
 PACKAGES_images := clang-19 lld-19 llvm-19 cmake ninja-build protobuf-compiler dpkg-dev git gpgv debian-archive-keyring
 PACKAGES_smoke := $(PACKAGES_images) qemu-user-static python3
 PACKAGES_reproduce := $(PACKAGES_images) faketime
+PACKAGES_fresh := debootstrap git
 PACKAGES_verify := $(PACKAGES_lint) $(PACKAGES_smoke) libclang-rt-19-dev
 
 .PHONY: help
@@ -67,6 +69,11 @@ smoke: build/deps-smoke programs ## run the release programs, under qemu where t
 	for arch in $(ARCHS); do \
 	  [ "$$arch" != "$$(dpkg --print-architecture)" ] || \
 	    python3 tests/e2e/conformance.py --report build/verify-conformance.xml --program build/bin/$$arch/pushgateway --jobs 4; done
+
+.PHONY: fresh
+fresh: ## as root: make run and make test on a new, minimal Debian in a chroot; ten minutes and more
+	@if [ "$$(id -u)" != 0 ]; then echo "fresh: skipped: not root, who alone can make a chroot"; exit 0; fi; \
+	$(MAKE) build/deps-fresh; tests/fresh.sh || [ $$? = 77 ]
 
 # On the program that ships, if this machine is one of its architectures.
 .PHONY: kills

@@ -5,7 +5,7 @@
 folder: the Go Pushgateway (the reference), Prometheus with promtool, nginx, VictoriaMetrics, the Python
 client library, and what reads images: skopeo, umoci, podman, buildah, a registry. Nothing on the system
 changes and no root is needed. The mirror is the one this machine is configured for, and apt checks the
-archive's signatures as always.
+archive's signatures as always. What a peer depends on and this machine has not installed comes with it.
 
     peers.py --dir build/peers [pushgateway|prometheus|promtool|nginx|victoria-metrics|python-client
                                 |skopeo|umoci|podman|buildah|docker-registry …]
@@ -23,6 +23,9 @@ import shutil
 import subprocess
 import sys
 
+# What this machine has installed, as dpkg wrote it down.
+STATUS = pathlib.Path("/var/lib/dpkg/status")
+
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # Which suites are tried, in order, until one has the package and its program runs here.
@@ -38,11 +41,13 @@ class Recipe:
     packages: tuple[str, ...]  # the first one names the version
     suites: tuple[str, ...]
     program: str  # path below the unpacked tree, or "" for a library
-    probe: tuple[str, ...] = ()  # arguments with which the program must exit 0
+    probe: tuple[str, ...] = ()  # arguments with which the program must exit 0; of a library: what Python must run
+    at_least: str = ""  # the oldest version that will do
 
 
 RECIPES = {
-    "pushgateway": Recipe(("prometheus-pushgateway",), SUITES, "usr/bin/prometheus-pushgateway", ("--version",)),
+    # What cases call the reference; older ones have faults of their own.
+    "pushgateway": Recipe(("prometheus-pushgateway",), SUITES, "usr/bin/prometheus-pushgateway", ("--version",), "1.11.2"),
     # Of 2022: before protobuf's new Go library, with other types in its persistence file.
     "pushgateway-1.5": Recipe(("prometheus-pushgateway",), ("bookworm",), "usr/bin/prometheus-pushgateway", ("--version",)),
     "prometheus": Recipe(("prometheus",), SUITES, "usr/bin/prometheus", ("--version",)),
@@ -52,7 +57,7 @@ RECIPES = {
     "nginx": Recipe(("nginx",), ("bookworm", "trixie", "testing"), "usr/sbin/nginx", ("-v",)),
     # Takes the text format as well; dropped from Debian after bookworm.
     "victoria-metrics": Recipe(("victoria-metrics",), ("bookworm",), "usr/bin/victoria-metrics", ("-version",)),
-    # What reads images. Their libraries come with them; bookworm alone, whose glibc is the oldest.
+    # What reads images. The libraries that suites call differently are named; bookworm alone, whose glibc is the oldest.
     "skopeo": Recipe(("skopeo", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1"), ("bookworm",),
                      "usr/bin/skopeo", ("--version",)),
     "umoci": Recipe(("umoci",), ("bookworm",), "usr/bin/umoci", ("--version",)),
@@ -61,7 +66,8 @@ RECIPES = {
     "buildah": Recipe(("buildah", "libgpgme11", "libassuan0", "libgpg-error0", "libdevmapper1.02.1", "libseccomp2"),
                       ("bookworm",), "usr/bin/buildah", ("--version",)),
     "docker-registry": Recipe(("docker-registry",), ("bookworm",), "usr/bin/docker-registry", ("--version",)),
-    "python-client": Recipe(("python3-prometheus-client",), ("bookworm", "trixie", "testing"), ""),
+    "python-client": Recipe(("python3-prometheus-client",), ("bookworm", "trixie", "testing"), "",
+                            ("import prometheus_client",)),
 }
 
 
@@ -133,6 +139,8 @@ def _fetch(base: pathlib.Path, name: str) -> Peer:
         except (Unavailable, subprocess.SubprocessError, OSError) as error:
             reasons.append(f"{suite}: {error}")
             continue
+        for reason in reasons:  # of what is not as new as it could be
+            print(f"{name}: passed over {reason}", file=sys.stderr)
         stamp = {"suite": peer.suite, "version": peer.version, "root": str(peer.root.relative_to(base))}
         (base / f"{name}.json").write_text(json.dumps(stamp) + "\n", encoding="utf-8")
         return peer
@@ -146,23 +154,47 @@ def _fetch_from(base: pathlib.Path, name: str, recipe: Recipe, suite: str) -> Pe
         shutil.rmtree(downloads, ignore_errors=True)
         downloads.mkdir(parents=True)
         try:
-            _run([*apt, "download", *recipe.packages], cwd=downloads)
+            _run([*apt, "download", *_with_dependencies(apt, recipe.packages)], cwd=downloads)
         except Unavailable:
             # Suites move on: lists fetched some time ago may name packages that are gone.
             (base / f"apt-{suite}" / "updated").unlink()
-            _run([*_apt(base, suite), "download", *recipe.packages], cwd=downloads)
+            apt = _apt(base, suite)
+            _run([*apt, "download", *_with_dependencies(apt, recipe.packages)], cwd=downloads)
     root = base / f"{name}-{suite}"
     shutil.rmtree(root, ignore_errors=True)
-    version = ""
-    for package in recipe.packages:
-        (archive,) = downloads.glob(f"{package}_*.deb")
+    (first,) = downloads.glob(f"{recipe.packages[0]}_*.deb")
+    version = _run(["dpkg-deb", "-f", str(first), "Version"]).strip()
+    if recipe.at_least and not _is_at_least(version, recipe.at_least):
+        raise Unavailable(f"{recipe.packages[0]} {version} is older than {recipe.at_least}")
+    for archive in downloads.glob("*.deb"):
         _run(["dpkg-deb", "-x", str(archive), str(root)])
-        version = version or _run(["dpkg-deb", "-f", str(archive), "Version"]).strip()
     shutil.rmtree(downloads)
     peer = Peer(name, suite, version, root)
     if recipe.program:
         _run([str(peer.program), *recipe.probe], env=peer.environment)
+    elif recipe.probe:
+        _run([sys.executable, "-c", *recipe.probe], env={**os.environ, "PYTHONPATH": str(peer.python_path), "PYTHONDONTWRITEBYTECODE": "1"})
     return peer
+
+
+def _with_dependencies(apt: list[str], packages: tuple[str, ...]) -> list[str]:
+    """The packages, and those that installing them would bring onto this machine; upgrades are no part of it.
+
+    Where apt sees no way to install them, as with another suite than this machine's, they come alone: the probe tells
+    whether they work so.
+    """
+    if not STATUS.exists():
+        return list(packages)
+    try:
+        plan = _run([*apt, "-o", f"Dir::State::Status={STATUS}", "--simulate", "--no-install-recommends", "install", *packages])
+    except Unavailable:
+        return list(packages)
+    further = re.findall(r"(?m)^Inst (\S+) \(", plan)
+    return [*packages, *(name for name in further if name not in packages)]
+
+
+def _is_at_least(version: str, least: str) -> bool:
+    return subprocess.run(["dpkg", "--compare-versions", version, "ge", least], check=False).returncode == 0
 
 
 def _apt(base: pathlib.Path, suite: str) -> list[str]:
