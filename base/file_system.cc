@@ -29,7 +29,10 @@ class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
   Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
   ~Descriptor() {
     // What has to reach the disk was synced before; there is nobody to tell about the rest.
     if (fd_ >= 0) ::close(fd_);
@@ -148,13 +151,19 @@ class PosixFile final : public File {
 
 class PosixLock final : public FileLock {
  public:
-  PosixLock(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  PosixLock(Descriptor fd, std::string path, bool created)
+      : fd_(std::move(fd)), path_(std::move(path)), created_(created) {}
 
   bool InPlace() const override { return LeadsTo(path_, fd_.get()); }
+  // Whoever has opened the file meanwhile gets a lock that is not in place, and tries again.
+  void Withdraw() override {
+    if (created_ && InPlace()) ::unlink(path_.c_str());
+  }
 
  private:
   const Descriptor fd_;
   const std::string path_;
+  const bool created_;
 };
 
 // The process that holds a lock writes its number into the file.
@@ -277,10 +286,16 @@ Status PosixFileSystem::CheckWritable(const std::string& folder) {
 Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {
   constexpr int kAttempts = 100;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    Descriptor fd = OpenDescriptor(path, O_RDWR | O_CREAT | O_NONBLOCK | O_NOCTTY, kPrivateMode);
+    constexpr int kFlags = O_RDWR | O_NONBLOCK | O_NOCTTY;
+    Descriptor fd = OpenDescriptor(path, kFlags | O_CREAT | O_EXCL, kPrivateMode);
+    const bool created = static_cast<bool>(fd);
+    if (!fd) fd = OpenDescriptor(path, kFlags | O_CREAT, kPrivateMode);
     if (!fd) return FileError("open", path, errno);
     const Result<bool> locked = TryFlock(fd.get(), LOCK_EX, path);
-    if (!locked) return locked.error();
+    if (!locked) {
+      if (created) ::unlink(path.c_str());
+      return locked.error();
+    }
     if (!*locked) {
       return Error{Code::kUnavailable, "lock " + path + ": held by " + HolderOf(fd.get())};
     }
@@ -290,7 +305,7 @@ Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path)
     const std::string pid = std::to_string(::getpid()) + "\n";
     [[maybe_unused]] const bool told =
         ::ftruncate(fd.get(), 0) == 0 && ::pwrite(fd.get(), pid.data(), pid.size(), 0) > 0;
-    return std::unique_ptr<FileLock>(std::make_unique<PosixLock>(std::move(fd), path));
+    return std::unique_ptr<FileLock>(std::make_unique<PosixLock>(std::move(fd), path, created));
   }
   return Error{Code::kUnavailable, "lock " + path + ": it is removed again and again"};
 }

@@ -56,6 +56,9 @@ class FileLock {
   virtual ~FileLock() = default;
   // Whether the path still leads to what is locked. If not, it keeps nobody out any more.
   virtual bool InPlace() const = 0;
+  // Removes the file if taking the lock has made it and it is still in its place: for who turns
+  // back and wants to leave nothing. The lock is held all the same.
+  virtual void Withdraw() = 0;
 };
 
 struct FileInfo {

@@ -194,10 +194,8 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
   now_ = std::max(now_, ToDeadline(now));
   const Deadline time = std::min(now_, pinned_.value_or(now_));
   const auto lag = [&progress, time](Deadline deadline) {
-    std::int64_t late = 0;
     // A file may say of something that it expired before any boot.
-    if (__builtin_sub_overflow(time, deadline, &late)) late = std::numeric_limits<Deadline>::max();
-    progress.lags.emplace_back(late);
+    progress.lags.push_back(SaturatingDifference(ToBootTime(time), ToBootTime(deadline)));
   };
   std::size_t groups_seen = 0;
   while (progress.families < families_max && groups_seen < families_max) {

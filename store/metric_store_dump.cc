@@ -15,25 +15,23 @@ namespace {
 
 constexpr Deadline kNeverExpires = std::numeric_limits<Deadline>::max();
 
-Deadline SaturatingAdd(Deadline a, std::int64_t b) {
-  Deadline sum = 0;
-  if (!__builtin_add_overflow(a, b, &sum)) return std::max(sum, kFreeSlot + 1);
-  return b > 0 ? kNeverExpires : kFreeSlot + 1;
+// The instant that follows `deadline` by `span`; never kFreeSlot, which is no deadline.
+Deadline Shifted(Deadline deadline, std::chrono::nanoseconds span) {
+  return std::max(ToDeadline(SaturatingAdd(ToBootTime(deadline), span)), kFreeSlot + 1);
 }
 
 // When something ceases to exist by the TTL of a new session.
 Deadline DeadlineIn(const Session& fresh, const Session& old, Deadline deadline,
                     std::int64_t pushed) {
-  const std::int64_t ttl = fresh.ttl.count();
-  if (ttl == 0) return kNeverExpires;
-  if (fresh.SameBoot(old) && old.ttl.count() > 0 && deadline != kNeverExpires) {
-    return SaturatingAdd(SaturatingAdd(deadline, -old.ttl.count()), ttl);
+  constexpr std::chrono::nanoseconds kNone{0};
+  if (fresh.ttl == kNone) return kNeverExpires;
+  if (fresh.SameBoot(old) && old.ttl > kNone && deadline != kNeverExpires) {
+    return Shifted(Shifted(deadline, -old.ttl), fresh.ttl);
   }
   // Only the wall clock knows its age. What seems to come from the future is new: never more than
   // the TTL is left.
-  std::int64_t age = 0;
-  if (__builtin_sub_overflow(ToNanoseconds(fresh.time.wall), pushed, &age)) age = ttl;
-  return SaturatingAdd(ToDeadline(fresh.time.boot), ttl - std::clamp<std::int64_t>(age, 0, ttl));
+  const std::chrono::nanoseconds age = SaturatingDifference(fresh.time.wall, ToWallTime(pushed));
+  return Shifted(ToDeadline(fresh.time.boot), fresh.ttl - std::clamp(age, kNone, fresh.ttl));
 }
 
 }  // namespace

@@ -22,7 +22,7 @@ struct Session {
 
   // Of what is pushed in it; as TtlPolicy.
   BootTime DeadlineFor(BootTime pushed) const {
-    return ttl.count() == 0 || pushed > kNever - ttl ? kNever : pushed + ttl;
+    return ttl.count() == 0 ? kNever : SaturatingAdd(pushed, ttl);
   }
 
   bool SameBoot(const Session& other) const { return !boot_id.empty() && boot_id == other.boot_id; }

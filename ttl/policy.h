@@ -21,8 +21,7 @@ class TtlPolicy {
   // When what was pushed at `pushed` ceases to exist: exactly then it is absent. kNever if TTL is
   // off, or so long that the clock does not get there.
   BootTime DeadlineFor(BootTime pushed) const {
-    if (!enabled() || pushed > kNever - ttl_) return kNever;
-    return pushed + ttl_;
+    return enabled() ? SaturatingAdd(pushed, ttl_) : kNever;
   }
 
  private:

@@ -18,6 +18,12 @@ constexpr std::chrono::nanoseconds kRestMax = std::chrono::milliseconds(5);
 // How long to wait where there is too little memory to erase anything safely.
 constexpr std::chrono::nanoseconds kMemoryRest = std::chrono::seconds(1);
 
+// What a piece of tending takes, with the same exception.
+constexpr std::chrono::nanoseconds kWorkMax = std::chrono::seconds(1);
+
+// What is further away is looked at again: the sum of a wait and the time now must not overflow.
+constexpr std::chrono::nanoseconds kSleepMax = std::chrono::hours(24);
+
 // As many times as long as it tends it leaves the store to others.
 constexpr int kRestsPerWork = 199;
 
@@ -77,7 +83,7 @@ BootTime Reaper::Tend(BootTime now) {
   if (now < tend_time_) return tend_time_;
   const bool more = tend_();
   const BootTime end = clock_.Now().boot;
-  return more ? end + kRestsPerWork * (end - now) : kNever;
+  return more ? SaturatingAdd(end, kRestsPerWork * std::min(end - now, kWorkMax)) : kNever;
 }
 
 void Reaper::TrimAllocator() { malloc_trim(0); }
@@ -123,8 +129,8 @@ void Reaper::Run() {
         changed_.wait(mutex_);
       } else {
         // The condition variable's clock stops in suspend; memory may then linger, nothing else.
-        const auto pause = next - clock_.Now().boot;
-        if (pause.count() > 0) changed_.wait_for(mutex_, pause);
+        const auto pause = SaturatingDifference(next, clock_.Now().boot);
+        if (pause.count() > 0) changed_.wait_for(mutex_, std::min(pause, kSleepMax));
       }
     }
     woken_ = false;

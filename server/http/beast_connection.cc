@@ -103,7 +103,7 @@ void Connection::WaitWritable() {
 }
 
 void Connection::SetDeadline(std::chrono::milliseconds timeout) {
-  deadline_ = timeout.count() == 0 ? SteadyTime::max() : SteadyClock::now() + timeout;
+  deadline_ = timeout.count() == 0 ? SteadyTime::max() : SaturatingAdd(SteadyClock::now(), timeout);
   const bool receiving = stage_ == Stage::kHead || stage_ == Stage::kBody;
   if (thread_.draining() && receiving && outgoing_ == nullptr) {
     deadline_ = std::min(deadline_, thread_.drain_deadline());

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/mutex.h"
 #include "server/http/beast_handler_memory.h"
 #include "server/http/body_budget.h"

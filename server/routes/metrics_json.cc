@@ -177,6 +177,16 @@ void MetricsJson::WritePushTime(bool success, std::string& out) const {
   out.append("\"}]}");
 }
 
+// Nothing for what lives for ever, or longer than times can say (until 2262).
+void MetricsJson::WriteExpiry(BootTime deadline, std::string& out) const {
+  // Whole milliseconds: the two clocks are not read at the very same nanosecond.
+  using std::chrono::milliseconds;
+  const WallTime expires = SaturatingAdd(now_.wall, SaturatingDifference(deadline, now_.boot));
+  if (deadline == kNever || expires >= WallTime::max() - milliseconds(1)) return;
+  out.append(",\"expires_at\":");
+  AppendJsonTime(std::chrono::round<milliseconds>(expires), out);
+}
+
 void MetricsJson::StartFamily(const GroupView::FamilyEntry& family, std::string& out) {
   AppendFamilyStart(family.pushed, family.type, family.has_help ? family.help : "", out);
   samples_.Clear();
@@ -199,12 +209,7 @@ void MetricsJson::WriteSamples(std::string& out) {
   }
   if (sample_ != kNoIndex) return;
   out.push_back(']');
-  if (family.deadline != kNever) {
-    // Whole milliseconds: the two clocks are not read at the very same nanosecond.
-    const WallTime expires = now_.wall + (family.deadline - now_.boot);
-    out.append(",\"expires_at\":");
-    AppendJsonTime(std::chrono::round<std::chrono::milliseconds>(expires), out);
-  }
+  WriteExpiry(family.deadline, out);
   out.push_back('}');
   state_ = State::kInGroup;
 }

@@ -49,6 +49,7 @@ class MetricsJson final : public http::BodySource {
   void WriteMember(std::string& out);
   void StartFamily(const GroupView::FamilyEntry& family, std::string& out);
   void WriteSamples(std::string& out);
+  void WriteExpiry(BootTime deadline, std::string& out) const;
   void WritePushTime(bool success, std::string& out) const;
 
   MetricStore& store_;

@@ -163,7 +163,9 @@ DurabilityFacts DurableLog::Facts() const {
   facts.recovered_records = durable_->recovered().replayed;
   const Instant now = clock_.Now();
   const BootTime success = last_success_.load();
-  if (success != BootTime::min()) facts.last_success = now.wall - (now.boot - success);
+  if (success != BootTime::min()) {
+    facts.last_success = SaturatingAdd(now.wall, SaturatingDifference(success, now.boot));
+  }
   const MutexLock lock(mutex_);
   facts.failing = failure_.has_value();
   return facts;
@@ -531,11 +533,11 @@ DurableLog::Chore DurableLog::NextChore(SteadyClock::time_point now,
   const bool expired = snapshot_groups_ > 0 && store_.Stats().groups < snapshot_groups_;
   if (lacking || expired || expiring) {
     const nanoseconds age = std::max<nanoseconds>(options_.snapshot_age, seconds(1));
-    const SteadyClock::time_point time = std::max(snapshot_time_ + age, retry_time_);
+    const SteadyClock::time_point time = std::max(SaturatingAdd(snapshot_time_, age), retry_time_);
     if (due(time)) {
       if (lacking || expired) return Chore::kSnapshot;
       snapshot_time_ = now;  // still as it was written
-      look = std::min(look, now + age);
+      look = std::min(look, SaturatingAdd(now, age));
     }
   }
   return Chore::kNone;
@@ -627,7 +629,7 @@ std::optional<DurableStore::Capture> DurableLog::AskForCapture() {
 
 bool DurableLog::PauseKeeper(nanoseconds pause) {
   mutex_.Lock();
-  const SteadyClock::time_point end = SteadyClock::now() + pause;
+  const SteadyClock::time_point end = SaturatingAdd(SteadyClock::now(), pause);
   while (!keeper_stopping_ && SteadyClock::now() < end) chore_.wait_until(mutex_, end);
   const bool more = !keeper_stopping_;
   mutex_.Unlock();

@@ -70,7 +70,8 @@ void DurableStore::BeginCommands(bool session, Records& records) {
   // Both clocks go on together: then it comes to the same as what Open applied.
   Session now = session_;
   now.time.boot = std::max(now.time.boot, last_);
-  now.time.wall += now.time.boot - session_.time.boot;
+  now.time.wall =
+      SaturatingAdd(now.time.wall, SaturatingDifference(now.time.boot, session_.time.boot));
   session_record_.clear();
   AppendSessionRecord(now, session_record_);
   records.push_back(session_record_);

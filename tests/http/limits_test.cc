@@ -81,6 +81,27 @@ TEST(HeaderTimeoutTest, CanBeSwitchedOff) {
   EXPECT_THAT(slow.ReadResponse(), StartsWith("HTTP/1.1 200"));
 }
 
+// The sum of now and such a time is no instant of the clock.
+TEST(HeaderTimeoutTest, MayBeLongerThanTheClockGoes) {
+  for (const std::chrono::milliseconds forever :
+       {std::chrono::milliseconds::max(), std::chrono::milliseconds(9'223'372'036'854)}) {
+    ServerOptions options;
+    options.limits.header_timeout = options.limits.body_timeout = forever;
+    options.limits.response_timeout = options.limits.drain_timeout = forever;
+    options.limits.idle_timeout = 20ms;
+    TestServer server(options);
+    Client slow = server.Connect();
+    slow.Send("PUT / HTTP/1.1\r\nHost: h\r\n");
+    Client idle = server.Connect();
+    idle.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_THAT(idle.ReadResponse(), StartsWith("HTTP/1.1 200"));
+    EXPECT_TRUE(idle.IsClosedByServer());
+    slow.Send("Content-Length: 2\r\n\r\na");
+    slow.Send("b");
+    EXPECT_THAT(slow.ReadResponse(), StartsWith("HTTP/1.1 200"));
+  }
+}
+
 TEST(BodyTimeoutTest, Answers408ToABodyWithoutProgress) {
   ServerOptions options;
   options.limits.body_timeout = 50ms;

@@ -305,6 +305,30 @@ TEST_F(LimitedPushTest, ShowsWhenFamiliesExpire) {
               HasSubstr(R"("value":"1"}],"expires_at":"2020-03-09T19:26:08Z"})"));
 }
 
+TEST_F(LimitedPushTest, ShowsNoExpiryBeyondWhatTimesCanSay) {
+  constexpr auto kWithout = R"("value":"1"}]})";
+  clock_.Set({clock_.Now().boot, WallTime::max() - 60s});  // in 2262
+  Send("PUT", "/metrics/job/j", "m 1\n");
+  EXPECT_THAT(Get("/api/v1/metrics").body, HasSubstr(kWithout));
+  clock_.Advance(59s);
+  EXPECT_THAT(Get("/api/v1/metrics").body, HasSubstr(kWithout));
+  clock_.Set({clock_.Now().boot, WallTime::max() - 62s});
+  EXPECT_THAT(Get("/api/v1/metrics").body, HasSubstr(R"("expires_at":"2262-04-11T23:47:15)"));
+}
+
+// 106751d: the longest that a flag can say.
+class LongLivedPushTest : public GatewayFixture {
+ protected:
+  LongLivedPushTest() : GatewayFixture({.options = {}, .ttl = 106'751 * 24h}) {}
+};
+
+TEST_F(LongLivedPushTest, ShowsNoExpiryInThePast) {
+  clock_.Set({BootTime(10s), WallTime(1'583'781'848s)});
+  Send("PUT", "/metrics/job/j", "m 1\n");
+  EXPECT_THAT(ScrapePushed(), HasSubstr("m{"));
+  EXPECT_THAT(Get("/api/v1/metrics").body, HasSubstr(R"("value":"1"}]})"));
+}
+
 class UncheckedPushTest : public GatewayFixture {
  protected:
   UncheckedPushTest() : GatewayFixture({.options = {.check_consistency = false}}) {}
