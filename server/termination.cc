@@ -25,6 +25,16 @@ sigset_t StopSignals() {
   return set;
 }
 
+// What a Go program takes no notice of, though it would end others. Go's runtime does so with each
+// signal that it delivers to those who ask for it and that is none to end or stop a program.
+void IgnoreSignalsAsGoDoes() {
+  for (const int number :
+       {SIGUSR1, SIGUSR2, SIGPIPE, SIGALRM, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR}) {
+    std::signal(number, SIG_IGN);
+  }
+  for (int number = SIGRTMIN; number <= SIGRTMAX; ++number) std::signal(number, SIG_IGN);
+}
+
 void OnFurtherSignal(int) {
   signals_seen = signals_seen + 1;
   if (signals_seen > 1) _exit(1);
@@ -33,7 +43,7 @@ void OnFurtherSignal(int) {
 }  // namespace
 
 Termination::Termination() {
-  std::signal(SIGPIPE, SIG_IGN);
+  IgnoreSignalsAsGoDoes();
   const sigset_t set = StopSignals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   signals_ = signalfd(-1, &set, SFD_CLOEXEC);

@@ -8,8 +8,8 @@ class Termination {
  public:
   enum class Reason : unsigned char { kSignal, kRequest };
 
-  // Blocks SIGINT and SIGTERM; ignores SIGPIPE. Throws std::system_error where there are no
-  // descriptors.
+  // Blocks SIGINT and SIGTERM; ignores SIGPIPE, SIGUSR1, SIGALRM and what else Go programs ignore.
+  // Throws std::system_error where there are no descriptors.
   Termination();
   ~Termination();
   Termination(const Termination&) = delete;
