@@ -50,7 +50,8 @@ struct Replayed {
 
 bool FoundNothing(const CheckReport& report) {
   const persistence::Findings& found = report.findings;
-  return report.sound() && !found.snapshot && !found.old_journal && !found.journal;
+  return report.sound() && !found.snapshot && !found.placeholder_mode && !found.old_journal &&
+         !found.journal;
 }
 
 // What a Go Pushgateway's file comes to, line by line.

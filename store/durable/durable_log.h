@@ -54,6 +54,9 @@ class DurableLog final : public CommandLog {
   ~DurableLog() override;  // as a crash, without Stop()
 
   void Start();
+  // Instead of Start, where the server does not come to serve: leaves no files behind that were not
+  // there.
+  void Withdraw() { durable_->Withdraw(); }
   // Answers what is waiting, refuses what still comes, closes the files. Idempotent.
   Status Stop();
 

@@ -48,6 +48,7 @@ CheckReport Check(FileSystem& files, const std::string& path, Replayer& replayer
   }
   const Findings& found = report.findings;
   if (found.snapshot) Describe(path, *found.snapshot, report.text);
+  if (found.placeholder_mode) report.text += path + ": empty, as if it were not there\n";
   if (found.old_journal) Describe(*found.old_journal, report.text);
   if (found.journal) Describe(*found.journal, report.text);
   if (report.problem) {
@@ -58,7 +59,7 @@ CheckReport Check(FileSystem& files, const std::string& path, Replayer& replayer
   if (found.journal) DescribeTail(*found.journal, report.text);
   if (found.unfinished_snapshot) report.text += names.snapshot_new + ": an unfinished snapshot\n";
   if (found.unfinished_journal) report.text += names.journal_next + ": an unfinished journal\n";
-  if (!found.snapshot && !found.old_journal && !found.journal) {
+  if (!found.snapshot && !found.placeholder_mode && !found.old_journal && !found.journal) {
     report.text += path + ": there is nothing\n";
   }
   report.text += "sound; the last record is " + std::to_string(found.lsn) + "\n";

@@ -50,6 +50,10 @@ class ChainReader {
     const auto info = InspectRegular(files_, names_.snapshot);
     if (!info) return info.error();
     if (!*info) return {};
+    if ((*info)->size == 0) {
+      findings_.placeholder_mode = (*info)->mode;
+      return {};
+    }
     const auto file = files_.Open(names_.snapshot, FileAccess::kRead);
     if (!file) return file.error();
     const Result<bool> ours = IsOurSnapshot(**file);

@@ -81,6 +81,9 @@ struct JournalFinding {
 
 struct Findings {
   std::optional<SnapshotFinding> snapshot;
+  // The permission bits of an empty file in the snapshot's place, as `touch` makes one: it holds
+  // nothing and says nothing.
+  std::optional<unsigned> placeholder_mode;
   std::optional<JournalFinding> old_journal;
   std::optional<JournalFinding> journal;
   bool unfinished_snapshot = false;  // leftovers, to be removed

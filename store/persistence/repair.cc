@@ -129,7 +129,7 @@ class Repairer {
   // A server that was stopped before anything was pushed leaves a journal without records. That is
   // a sound store, and so is what comes of it.
   Status BeginEmpty() {
-    if (!found_journal_ || !report_.complete) {
+    if (!(found_journal_ || found_placeholder_) || !report_.complete) {
       return InvalidArgument(from_.snapshot + ": there is nothing to be salvaged");
     }
     Say(from_.snapshot + ": nothing has been stored yet");
@@ -141,6 +141,11 @@ class Repairer {
     if (!info) return info.error();
     if (!*info) {
       Say(from_.snapshot + ": does not exist");
+      return {};
+    }
+    if ((*info)->kind == FileInfo::Kind::kRegular && (*info)->size == 0) {
+      Say(from_.snapshot + ": empty");
+      found_placeholder_ = true;
       return {};
     }
     const auto file = files_.Open(from_.snapshot, FileAccess::kRead);
@@ -352,6 +357,7 @@ class Repairer {
   Lsn next_ = 1;                   // the first record that has neither come nor been missed
   bool gap_ = false;               // something is missing right before the next record
   bool found_journal_ = false;
+  bool found_placeholder_ = false;
 };
 
 }  // namespace

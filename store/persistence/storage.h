@@ -55,8 +55,8 @@ struct StorageSizes {
 class Storage {
  public:
   // Locks, reads back, and only then repairs: cuts torn tails, removes leftovers, brings what was
-  // read to the disk. On error all files but the lock are as they were, unless that last step
-  // failed; it may be repeated.
+  // read to the disk. On error all files are as they were, and a lock file that was not there is
+  // not there, unless that last step failed; it may be repeated.
   static Result<std::unique_ptr<Storage>> Open(FileSystem& files, const std::string& path,
                                                StorageOptions options, Replayer& replayer);
   ~Storage();
@@ -104,6 +104,9 @@ class Storage {
   // Gives a snapshot up and removes its file.
   void AbandonSnapshot(std::unique_ptr<SnapshotWriter> writer);
 
+  // Instead of Close, for a start that is refused elsewhere: takes back what Open has made where
+  // nothing was. REQUIRES: nothing has been appended. Nothing may be called after it.
+  void Withdraw();
   // Syncs and notes in the journal that this was the end. Nothing may be called after it but the
   // destructor.
   Status Close();

@@ -14,14 +14,26 @@ Result<std::unique_ptr<Storage>> Storage::Open(FileSystem& files, const std::str
   Result<std::unique_ptr<FileLock>> lock = files.Lock(names.lock);
   if (!lock) return lock.error();
   Result<LockedJournals> found = LockJournals(files, names, FileAccess::kReadWrite);
-  if (!found) return found.error();
+  if (!found) {
+    (*lock)->Withdraw();
+    return found.error();
+  }
   std::unique_ptr<Storage> storage(new Storage(  // a private constructor
       files, path, std::move(options), std::move(*lock), std::move(*found)));
-  if (Status status = ReadBack(files, names, replayer, storage->recovered_); !status) {
-    return status.error();
-  }
-  if (Status status = storage->Repair(); !status) return status.error();
-  return storage;
+  Status status = ReadBack(files, names, replayer, storage->recovered_);
+  if (status) status = storage->Repair();
+  if (status) return storage;
+  const MutexLock held(storage->lock_mutex_);
+  storage->lock_->Withdraw();
+  return status.error();
+}
+
+void Storage::Withdraw() {
+  const bool fresh = !recovered_.journal && !recovered_.old_journal && lsn() == recovered_.lsn;
+  if (fresh) [[maybe_unused]]
+    const bool removed = files_.Remove(names_.journal).ok();
+  const MutexLock held(lock_mutex_);
+  lock_->Withdraw();
 }
 
 Storage::Storage(FileSystem& files, const std::string& path, StorageOptions options,
@@ -48,6 +60,8 @@ Status Storage::Repair() {
     foreign_ = found.snapshot->foreign;
     const MutexLock lock(mutex_);
     snapshot_bytes_ = found.snapshot->bytes;
+  } else if (found.placeholder_mode) {
+    mode_ = *found.placeholder_mode & 0777U;
   }
   // The later file first: without its end, the earlier one would have a successor that does not
   // fit, and another crash between the two would leave it so.

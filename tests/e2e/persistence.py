@@ -9,7 +9,8 @@ full      a file system that is full, and then is not (needs the right to mount 
 small     a disk that the journal alone would fill: it does not (needs the right to mount one)
 moved     files that are moved away under the server: refused until it can write them anew
 broken    a disk whose sync fails (a preloaded library), and then does not
-refusals  damage, a second process, a folder that is not there: exit 1, files untouched
+refusals  damage, a second process, a folder that is not there: exit 1, files untouched, no new ones
+touched   an empty file is an empty store
 unlocked  a second process beside one whose lock was removed: exit 1, and the first goes on
 repaired  a damaged journal, repaired: all but the damaged push is there, and the report says what is not
 quiet     without the flag nothing is written; with it nothing while nothing happens
@@ -21,6 +22,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -284,8 +286,8 @@ def broken(program: str, folder: pathlib.Path) -> str:
     return "refused, and resumed by itself"
 
 
-def expect_no_start(program: str, file: pathlib.Path, text: str) -> None:
-    done = subprocess.run([program, "--web.listen-address=127.0.0.1:0", f"--persistence.file={file}"],
+def expect_no_start(program: str, file: pathlib.Path, text: str, *more: str) -> None:
+    done = subprocess.run([program, "--web.listen-address=127.0.0.1:0", f"--persistence.file={file}", *more],
                           capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     if done.returncode != 1 or text not in done.stderr:
         raise Failure(f"exit {done.returncode}, and no {text!r} in:\n{done.stderr}")
@@ -301,6 +303,7 @@ def run_tool(program: str, *arguments, exit_code: int, text: str) -> None:
 def refusals(program: str, folder: pathlib.Path) -> str:
     kept = folder / "kept"
     expect_no_start(program, folder / "nowhere" / "kept", "nowhere")
+    refusals_leave_nothing(program, folder / "fresh")
     with Server(program, flags(folder)) as server:
         for i in range(20):
             push(server, f"job{i}", i)
@@ -328,6 +331,60 @@ def refusals(program: str, folder: pathlib.Path) -> str:
     return "named, and nothing touched"
 
 
+def refusals_leave_nothing(program: str, folder: pathlib.Path) -> None:
+    """A start that is refused, for whatever reason, leaves the folder as it was: no lock, no journal."""
+    def expect_left(*names: str) -> None:
+        found = sorted(path.name for path in folder.iterdir())
+        if found != sorted(names):
+            raise Failure(f"a refused start leaves {found}, not {sorted(names)}")
+
+    folder.mkdir()
+    kept = folder / "kept"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        expect_no_start(program, kept, "address already in use", f"--web.listen-address=127.0.0.1:{taken.getsockname()[1]}")
+    expect_left()
+    expect_no_start(program, kept, "no socket activation file descriptors found", "--web.systemd-socket")
+    expect_left()
+    for content in (b"something else entirely", b"PGWSNAP", b"\0" * 200):
+        kept.write_bytes(content)
+        expect_no_start(program, kept, str(kept))
+        expect_left("kept")
+    kept.unlink()
+    kept.mkdir()
+    expect_no_start(program, kept, "not a regular file")
+    expect_left("kept")
+    kept.rmdir()
+    (folder / "kept.journal").write_bytes(b"no journal")
+    expect_no_start(program, kept, "kept.journal")
+    expect_left("kept.journal")
+
+
+def touched(program: str, folder: pathlib.Path) -> str:
+    """An empty file where nothing has been stored is an empty store, for the server and for the tools."""
+    kept = folder / "kept"
+    kept.touch()
+    kept.chmod(0o640)
+    run_tool(program, "check", kept, exit_code=0, text="empty")
+    run_tool(program, "export", kept, folder / "gob", exit_code=0, text="0 groups")
+    run_tool(program, "repair", kept, folder / "new", exit_code=0, text="nothing has been stored yet")
+    with Server(program, flags(folder)) as server:
+        push(server, "first", 1)
+        server.signal(signal.SIGKILL)
+        server.wait()
+    with Server(program, flags(folder, "--persistence.interval=1s")) as server:
+        wait_for(lambda: kept.stat().st_size > 0, PATIENCE_SECONDS, "no snapshot comes")
+        if values(server) != {"first": 1}:
+            raise Failure(f"after the restart: {values(server)}")
+    if kept.stat().st_mode & 0o777 != 0o640:
+        raise Failure(f"its mode became {kept.stat().st_mode:o}")
+    # One that a snapshot was in, with a journal that goes on behind it, is no empty store.
+    kept.write_bytes(b"")
+    expect_no_start(program, kept, "record 1 is missing and there is no snapshot")
+    return "an empty store, with its mode"
+
+
 def unlocked(program: str, folder: pathlib.Path) -> str:
     kept, lock = folder / "kept", folder / "kept.lock"
     held = f"{folder / 'kept.journal'}: held by another process, though {lock} is not"
@@ -335,7 +392,8 @@ def unlocked(program: str, folder: pathlib.Path) -> str:
         push(server, "before", 1)
         lock.unlink()
         expect_no_start(program, kept, held)
-        lock.unlink()
+        if lock.exists():
+            raise Failure(f"a refused start leaves {lock}")
         run_tool(program, "export", kept, folder / "out", exit_code=1, text=held)
         # The snapshot brings a new journal.
         wait_for(lambda: push(server, "during", 1).status == 200 and own(server, "snapshots_total") >= 2,
@@ -411,7 +469,7 @@ def quiet(program: str, folder: pathlib.Path) -> str:
 
 
 PARTS = {"kills": kills, "deadlines": deadlines, "full": full, "small": small, "moved": moved, "broken": broken,
-         "refusals": refusals, "unlocked": unlocked, "repaired": repaired,
+         "refusals": refusals, "touched": touched, "unlocked": unlocked, "repaired": repaired,
          "quiet": quiet}
 
 

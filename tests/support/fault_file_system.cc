@@ -245,13 +245,20 @@ class FaultFileSystem::OpenFile final : public File {
 
 class FaultFileSystem::HeldLock final : public FileLock {
  public:
-  HeldLock(std::unique_ptr<OpenFile> file, std::shared_ptr<LockHold> hold)
-      : file_(std::move(file)), hold_(std::move(hold)) {}
+  HeldLock(FaultFileSystem& files, std::unique_ptr<OpenFile> file, std::shared_ptr<LockHold> hold,
+           bool created)
+      : files_(files), file_(std::move(file)), hold_(std::move(hold)), created_(created) {}
   bool InPlace() const override { return file_->IsAt(file_->path()); }
+  void Withdraw() override {
+    if (created_ && InPlace()) [[maybe_unused]]
+      const bool removed = files_.Remove(file_->path()).ok();
+  }
 
  private:
+  FaultFileSystem& files_;
   const std::unique_ptr<OpenFile> file_;
   const std::shared_ptr<LockHold> hold_;
+  const bool created_;
 };
 
 FaultFileSystem::FaultFileSystem(std::string folder, std::uint64_t seed)
@@ -494,14 +501,15 @@ Status FaultFileSystem::CheckWritable(const std::string& folder) {
 Result<std::unique_ptr<FileLock>> FaultFileSystem::Lock(const std::string& path) {
   if (const int error = Enter({Operation::kNames, path})) return FileError("lock", path, error);
   if (FolderOf(path) != folder_) return FileError("open", path, ENOENT);
-  if (!names_.contains(path)) Change({{path, NewInode()}});
+  const bool created = !names_.contains(path);
+  if (created) Change({{path, NewInode()}});
   const std::shared_ptr<Inode> inode = names_[path];
   auto hold = inode->TakeLock(false, generation_);
   if (hold == nullptr) {
     return Error{Code::kUnavailable, "lock " + path + ": held by another process"};
   }
   return std::unique_ptr<FileLock>(std::make_unique<HeldLock>(
-      std::make_unique<OpenFile>(*this, inode, path, true), std::move(hold)));
+      *this, std::make_unique<OpenFile>(*this, inode, path, true), std::move(hold), created));
 }
 
 }  // namespace pgw::testing

@@ -133,6 +133,10 @@ class SharedFiles final : public FileSystem {
       const std::lock_guard lock(files_.mutex_);
       return lock_->InPlace();
     }
+    void Withdraw() override {
+      const std::lock_guard lock(files_.mutex_);
+      lock_->Withdraw();
+    }
 
    private:
     SharedFiles& files_;

@@ -22,6 +22,7 @@ using testing::Collector;
 using ::testing::ElementsAre;
 using testing::FaultFileSystem;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using testing::kFolder;
 using testing::kPath;
 using ::testing::Pair;
@@ -291,7 +292,8 @@ TEST_F(StorageTest, SecondProcessIsRefusedWithoutTheLockFile) {
   files_.Hide(kPath + ".lock");
   EXPECT_EQ(OpenError(),
             "lock /data/F.journal: held by another process, though /data/F.lock is not");
-  // What the attempt left is taken again, so that the next one learns of it there.
+  EXPECT_FALSE(files_.Contents().contains(kPath + ".lock"));
+  // It is made again, so that the next one learns of it there.
   ASSERT_TRUE(first->CheckPlace());
   EXPECT_EQ(OpenError(), "lock /data/F.lock: held by another process");
   ASSERT_TRUE(AppendTo(*first, {"b"}));
@@ -463,9 +465,46 @@ TEST_F(StorageTest, RefusedContentsAreDamageWithFileAndOffset) {
 
 TEST_F(StorageTest, ForeignFileStopsTheStartUnlessItIsTaken) {
   files_.Put(kPath, "something foreign");
+  const auto before = files_.Contents();
   EXPECT_EQ(OpenError(), "/data/F: damaged at offset 0: not a snapshot");
-  EXPECT_EQ(files_.Contents()[kPath], "something foreign");
-  EXPECT_FALSE(files_.Contents().contains(kPath + ".journal"));
+  EXPECT_EQ(files_.Contents(), before);
+}
+
+TEST_F(StorageTest, ARefusedStartLeavesALockFileThatWasThere) {
+  files_.Put(kPath, "something foreign");
+  files_.Put(kPath + ".lock", "");
+  EXPECT_FALSE(OpenError().empty());
+  EXPECT_THAT(Names(), ElementsAre(kPath, kPath + ".lock"));
+}
+
+TEST_F(StorageTest, WithdrawsWhatItMade) {
+  Open()->Withdraw();
+  EXPECT_THAT(Names(), IsEmpty());
+  ASSERT_TRUE(Open()->Close());
+  const auto before = files_.Contents();
+  Open()->Withdraw();
+  EXPECT_EQ(files_.Contents(), before);
+}
+
+// As `touch` makes it for a mount.
+TEST_F(StorageTest, AnEmptyFileIsAnEmptyStore) {
+  files_.Put(kPath, "");
+  auto storage = Open();
+  EXPECT_FALSE(storage->recovered().snapshot);
+  ASSERT_TRUE(AppendTo(*storage, {"a"}));
+  storage.reset();
+  storage = Open();
+  EXPECT_THAT(collector_.records, ElementsAre(Pair(1, "a")));
+  Compact(*storage, {"a"});
+  storage.reset();
+  storage = Open();
+  EXPECT_THAT(collector_.blocks, ElementsAre("a"));
+  storage.reset();
+  // One that was a snapshot, and lost what was in it, is none.
+  files_.Put(kPath, "");
+  EXPECT_EQ(OpenError(),
+            "/data/F.journal: damaged at offset 0: the file begins too late, record 1 "
+            "is missing and there is no snapshot");
 }
 
 TEST_F(StorageTest, ForeignFileIsKeptBesideTheSnapshotThatReplacesIt) {
