@@ -10,6 +10,7 @@
 #include "exposition/quote.h"
 #include "server/go_values.h"
 #include "server/healthcheck.h"
+#include "server/http/listen_address.h"
 #include "server/routes/router.h"
 
 namespace pgw {
@@ -30,7 +31,8 @@ constexpr std::array kFlags = std::to_array<FlagSpec>({
      "Addresses on which to expose metrics and web interface. Repeatable for multiple addresses. "
      "Examples: `:9091` or `[::1]:9091` for http, `vsock://:9100` for vsock"},
     {"web.config.file", Kind::kValue, "",
-     "Path to configuration file that can enable TLS or authentication. Not available yet."},
+     "Path to configuration file that can enable TLS or authentication. Not available yet: only an "
+     "empty one is taken."},
     {"web.telemetry-path", Kind::kValue, "/metrics", "Path under which to expose metrics."},
     {"web.external-url", Kind::kValue, "",
      "The URL under which the Pushgateway is externally reachable.", "", 0, false,
@@ -91,18 +93,30 @@ bool IsShown(std::string_view name) {
   return !name.starts_with("help") && name != "version" && name != "healthcheck";
 }
 
-// `/` and nothing become nothing; otherwise one leading slash and no trailing one.
-std::string NormalisePrefix(std::string prefix) {
-  if (prefix.empty() || prefix == "/") return {};
-  if (prefix.ends_with('/')) prefix.pop_back();
-  return prefix.starts_with('/') ? prefix : "/" + prefix;
+// `/` and nothing become nothing; otherwise one leading slash, no trailing one, and none of what
+// the router cleans out of the paths of requests, which would then not be found below the prefix.
+std::string NormalisePrefix(const std::string& prefix) {
+  std::string clean = CleanPath(prefix);
+  if (clean.ends_with('/')) clean.pop_back();
+  return clean;
+}
+
+bool HoldsUrl(std::string_view path) { return path.find("://") != std::string_view::npos; }
+
+// Nothing that has a meaning in YAML but for empty mappings: `{}`, `---`, comments.
+bool IsEmptyYaml(const std::vector<std::string>& lines) {
+  return std::ranges::all_of(lines, [](std::string_view line) {
+    while (line.ends_with(' ') || line.ends_with('\r')) line.remove_suffix(1);
+    while (line.starts_with(' ')) line.remove_prefix(1);
+    return line.empty() || line.starts_with('#') || line == "---" || line == "{}";
+  });
 }
 
 // The values of all flags, as text, checked and taken over one by one in the order of the command
 // line, so that of several mistakes the first is reported.
 class ConfigBuilder {
  public:
-  ConfigBuilder() {
+  explicit ConfigBuilder(const ReadLines& read_lines) : read_lines_(read_lines) {
     for (const FlagSpec& flag : kFlags) {
       if (flag.kind != Kind::kRepeatable) values_[flag.name] = flag.default_value;
     }
@@ -120,7 +134,7 @@ class ConfigBuilder {
       return {};
     }
     values_[name] = use.value;
-    return Check(name, use.value);
+    return Named(name, Check(name, use.value));
   }
 
   Result<Config> Finish() {
@@ -128,11 +142,11 @@ class ConfigBuilder {
       if (flag.kind == Kind::kRepeatable || Given(flag.name)) continue;
       if (Status status = Check(flag.name, values_[flag.name]); !status) return status.error();
     }
-    if (!Value("web.config.file").empty()) {
-      return InvalidArgument("--web.config.file is not available in this version");
-    }
+    if (Status status = CheckWebConfig(); !status) return status.error();
     config_.persistence_file = Value("persistence.file");
-    config_.sync_is_unused = config_.persistence_file.empty() && Given("persistence.sync");
+    if (config_.persistence_file.empty() && Given("persistence.sync")) {
+      config_.warnings.emplace_back("--persistence.sync has no effect without --persistence.file");
+    }
     config_.systemd_socket = IsOn("web.systemd-socket");
     config_.enable_lifecycle = IsOn("web.enable-lifecycle");
     config_.enable_admin_api = IsOn("web.enable-admin-api");
@@ -149,26 +163,29 @@ class ConfigBuilder {
   bool IsOn(std::string_view name) const { return Value(name) == "true"; }
 
  private:
+  // An error of a value, with the flag it is of.
+  static Status Named(std::string_view name, Status status) {
+    if (status.ok()) return status;
+    return InvalidArgument("--" + std::string(name) + ": " + status.error().message);
+  }
+
   Status Check(std::string_view name, const std::string& value) {
     if (name == "metric.timetolive") return TakeTtl(value);
     if (name == "log.level" || name == "log.format") return TakeLogOption(name, value);
     if (name == "web.external-url") return TakeExternalUrl(value);
     if (name == "persistence.interval") {
-      return TakeDuration(name, value, &config_.persistence_interval);
+      return TakeDuration(value, &config_.persistence_interval);
     }
     if (name == "persistence.sync") return TakeSync(value);
     if (name == "web.read-header-timeout")
-      return TakeDuration(name, value, &config_.limits.header_timeout);
-    if (name == "web.read-body-timeout")
-      return TakeDuration(name, value, &config_.limits.body_timeout);
-    if (name == "web.idle-timeout") return TakeDuration(name, value, &config_.limits.idle_timeout);
-    if (name == "web.write-timeout")
-      return TakeDuration(name, value, &config_.limits.response_timeout);
-    if (name == "web.max-header-bytes")
-      return TakeBytes(name, value, config_.limits.header_bytes_max);
-    if (name == "web.max-body-bytes") return TakeBytes(name, value, config_.limits.body_bytes_max);
+      return TakeDuration(value, &config_.limits.header_timeout);
+    if (name == "web.read-body-timeout") return TakeDuration(value, &config_.limits.body_timeout);
+    if (name == "web.idle-timeout") return TakeDuration(value, &config_.limits.idle_timeout);
+    if (name == "web.write-timeout") return TakeDuration(value, &config_.limits.response_timeout);
+    if (name == "web.max-header-bytes") return TakeBytes(value, config_.limits.header_bytes_max);
+    if (name == "web.max-body-bytes") return TakeBytes(value, config_.limits.body_bytes_max);
     if (name == "web.max-inflight-body-bytes") {
-      return TakeBytes(name, value, config_.limits.bodies_bytes_max);
+      return TakeBytes(value, config_.limits.bodies_bytes_max);
     }
     return {};
   }
@@ -190,7 +207,7 @@ class ConfigBuilder {
     const Result<nanoseconds> duration = ParseGoDuration(value);
     if (!duration) return duration.error();
     if (duration->count() < 0) {
-      return InvalidArgument("--metric.timetolive must not be negative, got " + GoQuote(value));
+      return InvalidArgument("must not be negative, got " + GoQuote(value));
     }
     config_.ttl = *duration;
     return {};
@@ -212,47 +229,80 @@ class ConfigBuilder {
   Status TakeExternalUrl(const std::string& value) {
     Result<std::string> path = ParseUrlPath(value);
     if (!path) return InvalidArgument("invalid URL: " + path.error().message);
+    if (HoldsUrl(*path)) return InvalidArgument("its path is a URL itself: " + GoQuote(*path));
     config_.external_url = value;
-    config_.external_prefix = NormalisePrefix(std::move(*path));
+    config_.external_prefix = NormalisePrefix(*path);
     return {};
   }
 
   // A positive time below a millisecond is one: rounding must not switch the limit off.
-  static Status TakeDuration(std::string_view name, const std::string& value,
-                             milliseconds* target) {
+  static Status TakeDuration(const std::string& value, milliseconds* target) {
     const Result<nanoseconds> duration = ParseGoDuration(value);
     if (!duration) return duration.error();
-    if (target == nullptr) return {};
     if (duration->count() < 0) {
-      return InvalidArgument("--" + std::string(name) + " must not be negative, got " +
-                             GoQuote(value));
+      return InvalidArgument("must not be negative, got " + GoQuote(value));
     }
     *target = std::chrono::ceil<milliseconds>(*duration);
     return {};
   }
 
   template <typename Size>
-  static Status TakeBytes(std::string_view name, const std::string& value, Size& target) {
+  static Status TakeBytes(const std::string& value, Size& target) {
     Size size = 0;
     const char* const end = value.data() + value.size();
     const auto [stop, error] = std::from_chars(value.data(), end, size);
     if (error != std::errc{} || stop != end) {
-      return InvalidArgument("--" + std::string(name) + " must be a number of bytes, got " +
-                             GoQuote(value));
+      return InvalidArgument("must be a number of bytes, got " + GoQuote(value));
     }
     target = size;
     return {};
   }
 
-  Status SetPaths() {
+  // What upstream starts with too.
+  Status CheckWebConfig() {
+    const std::string& path = Value("web.config.file");
+    if (path.empty()) return {};
+    const Result<std::vector<std::string>> lines = read_lines_(path);
+    if (!lines) return Named("web.config.file", lines.error());
+    if (IsEmptyYaml(*lines)) return {};
+    return InvalidArgument(
+        "--web.config.file: TLS and authentication are not available in this version, so only an "
+        "empty file is taken");
+  }
+
+  Status SetPrefix() {
     const std::string& given = Value("web.route-prefix");
+    if (HoldsUrl(given)) {
+      return InvalidArgument("--web.route-prefix: a path is expected, not a URL; probably meant: " +
+                             ("--web.external-url=" + given));
+    }
     config_.route_prefix = given.empty() ? config_.external_prefix : NormalisePrefix(given);
+    WarnOfEscapes("web.route-prefix", given, config_.route_prefix);
+    const std::string& url = config_.external_url;
+    const bool complete = url.starts_with("http://") || url.starts_with("https://");
+    if (!url.empty() && !complete && !url.starts_with('/')) {
+      config_.warnings.push_back("--web.external-url begins with neither http:// nor https://; " +
+                                 ("routes are below " + GoQuote(config_.route_prefix + "/")));
+    }
+    return {};
+  }
+
+  // A path on the command line is no part of a URL: nothing in it is an escape or a query.
+  void WarnOfEscapes(std::string_view flag, std::string_view given, std::string_view path) {
+    if (given.find_first_of("%?#") == std::string_view::npos) return;
+    config_.warnings.push_back("--" + std::string(flag) + " is taken as it is; in a URL it reads " +
+                               EncodePath(path));
+  }
+
+  Status SetPaths() {
+    if (Status status = SetPrefix(); !status) return status;
     const std::string& prefix = config_.route_prefix;
     const std::string& telemetry = Value("web.telemetry-path");
     const auto refuse = [&](std::string_view why) {
       return InvalidArgument("invalid --web.telemetry-path " + GoQuote(telemetry) + ": " +
                              std::string(why));
     };
+    if (HoldsUrl(telemetry)) return refuse("a path is expected, not a URL");
     if (prefix.empty() && !telemetry.starts_with('/')) return refuse("it must begin with /");
     std::string path = CleanPath(prefix + "/" + telemetry);
     if (path.size() > 1 && path.ends_with('/')) path.pop_back();
@@ -264,6 +314,7 @@ class ConfigBuilder {
                        (path + "/").starts_with(prefix + "/api/v1/") || path == "/-/quit";
     if (below) return refuse("another page is there");
     config_.telemetry_path = std::move(path);
+    WarnOfEscapes("web.telemetry-path", telemetry, config_.telemetry_path);
     return {};
   }
 
@@ -292,10 +343,28 @@ class ConfigBuilder {
     config_.shown_flags.assign(shown.begin(), shown.end());
   }
 
+  const ReadLines& read_lines_;
   Config config_;
   std::map<std::string_view, std::string> values_;
   std::vector<std::string_view> seen_;
 };
+
+// What can be told of an address without looking anything up.
+Status CheckListenAddress(const std::string& address) {
+  const auto named = [](const Error& error) {
+    return InvalidArgument("--web.listen-address: " + error.message);
+  };
+  if (address.starts_with("vsock://")) {
+    const Result<std::uint32_t> port = http::ParseVsockPort(address);
+    return port ? Status() : named(port.error());
+  }
+  const Result<http::HostPort> parts = http::SplitHostPort(address);
+  if (!parts) return named(parts.error());
+  const bool number = parts->port.find_first_not_of("0123456789") == std::string::npos;
+  if (!number) return {};
+  const Result<std::uint16_t> port = http::ResolvePort(parts->port, "");
+  return port ? Status() : named(port.error());
+}
 
 bool Uses(const ParsedCommandLine& parsed, std::string_view name) {
   return std::ranges::any_of(parsed.uses, [&](const FlagUse& use) {
@@ -330,7 +399,7 @@ Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
     result.help = HelpText();
     return result;
   }
-  ConfigBuilder builder;
+  ConfigBuilder builder(read_lines);
   for (const FlagUse& use : parsed.uses) {
     if (Status status = builder.Take(use); !status) return status.error();
   }
@@ -340,9 +409,18 @@ Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
   if (builder.Given("healthcheck")) {
     result.action = CommandLine::Action::kHealthcheck;
     const std::string& url = builder.Value("healthcheck");
+    if (!url.empty() && !IsHealthcheckUrl(url)) {
+      return InvalidArgument("--healthcheck: expected http://HOST[:PORT][/PATH], got " +
+                             GoQuote(url));
+    }
     result.healthcheck_url = !url.empty() ? url
                                           : HealthcheckUrl(result.config.listen_addresses.front(),
                                                            result.config.route_prefix);
+    return result;
+  }
+  if (result.config.systemd_socket) return result;
+  for (const std::string& address : result.config.listen_addresses) {
+    if (Status status = CheckListenAddress(address); !status) return status.error();
   }
   return result;
 }

@@ -36,8 +36,9 @@ struct Config {
   std::string persistence_file;  // empty: nothing is ever written
   std::chrono::milliseconds persistence_interval{0};
   SyncMode persistence_sync = SyncMode::kAlways;
-  bool sync_is_unused = false;  // it was asked for, but without a file there is nothing to sync
   http::Limits limits;
+  // Of values that are taken but are probably not what was meant; for the log.
+  std::vector<std::string> warnings;
   // Every flag that has a value to show, effective values, sorted by name.
   std::vector<std::pair<std::string, std::string>> shown_flags;
 };
@@ -51,7 +52,8 @@ struct CommandLine {
   Subcommand subcommand;        // of kSubcommand
 };
 
-// `arguments` without the program's name. The error is what to print behind `error: `.
+// `arguments` without the program's name. `read_lines` is also asked for --web.config.file. The
+// error is what to print behind `error: `.
 Result<CommandLine> ParseArguments(std::span<const std::string> arguments,
                                    const ReadLines& read_lines);
 

@@ -229,17 +229,18 @@ ParsedCommandLine ParseCommandLine(std::span<const FlagSpec> specs,
 
 Result<std::vector<std::string>> ReadArgumentFile(const std::string& path) {
   std::ifstream file(path);
-  if (!file) {
-    std::string reason = std::strerror(errno);
-    if (!reason.empty() && reason.front() >= 'A' && reason.front() <= 'Z')
-      reason.front() += 'a' - 'A';
-    return InvalidArgument("open " + path + ": " + reason);
-  }
+  const auto reason = [] {
+    std::string text = std::strerror(errno);
+    if (!text.empty() && text.front() >= 'A' && text.front() <= 'Z') text.front() += 'a' - 'A';
+    return text;
+  };
+  if (!file) return InvalidArgument("open " + path + ": " + reason());
   std::vector<std::string> lines;
   for (std::string line; std::getline(file, line);) {
     if (line.ends_with('\r')) line.pop_back();
     if (!line.empty() && line.front() != '#') lines.push_back(line);
   }
+  if (file.bad()) return InvalidArgument("read " + path + ": " + reason());
   return lines;
 }
 

@@ -61,6 +61,8 @@ std::optional<Endpoint> ParseEndpoint(std::string_view url) {
   Endpoint endpoint;
   endpoint.host = parts->host;
   if (!parts->port.empty()) endpoint.port = parts->port;
+  const bool number = endpoint.port.find_first_not_of("0123456789") == std::string::npos;
+  if (number && (endpoint.port.size() > 5 || std::stoi(endpoint.port) > 65535)) return std::nullopt;
   endpoint.authority = authority;
   const std::string_view path = url.substr(authority.size());
   if (!path.empty()) endpoint.path = path.starts_with('/') ? path : "/" + std::string(path);
@@ -166,6 +168,8 @@ HealthcheckResult Ask(const Endpoint& endpoint, const addrinfo& address, millise
 }
 
 }  // namespace
+
+bool IsHealthcheckUrl(std::string_view url) { return ParseEndpoint(url).has_value(); }
 
 HealthcheckResult CheckHealth(std::string_view url, milliseconds timeout) {
   const std::string where(url);

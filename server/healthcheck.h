@@ -13,6 +13,9 @@ struct HealthcheckResult {
   std::string line;  // what was found, for the operator
 };
 
+// Whether CheckHealth() can do anything with it: http://HOST[:PORT][/PATH].
+bool IsHealthcheckUrl(std::string_view url);
+
 // GETs an http:// URL. Healthy: status 200. A host name is resolved, which may take longer than
 // `timeout`; everything else does not.
 HealthcheckResult CheckHealth(std::string_view url, std::chrono::milliseconds timeout);

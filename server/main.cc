@@ -172,9 +172,7 @@ void LogStart(const Config& config, Logger& log) {
   const std::string context = BuildContext();
   log.Info("starting pushgateway", {{"version", std::string_view(version)}});
   log.Info("Build context", {{"build_context", std::string_view(context)}});
-  if (config.sync_is_unused) {
-    log.Warn("--persistence.sync has no effect without --persistence.file");
-  }
+  for (const std::string& warning : config.warnings) log.Warn(warning);
   log.Debug("external URL", {{"url", std::string_view(config.external_url)}});
   log.Debug("path prefix used externally", {{"path", std::string_view(config.external_prefix)}});
   log.Debug("path prefix for internal routing", {{"path", std::string_view(config.route_prefix)}});
@@ -217,6 +215,7 @@ int ServeUntilTold(const Config& config, const SystemClock& clock, Logger& log) 
   http::Server server(gateway, server_options, clock, log);
   if (const Status status = Listen(server, config, log); !status) {
     log.Error("HTTP server stopped", {{"err", std::string_view(status.error().message)}});
+    if (durable) durable->Withdraw();
     return kFailure;
   }
   reaper.Start();

@@ -59,7 +59,7 @@ std::optional<Result<Subcommand>> ParseSubcommand(std::span<const std::string> a
       result.show_help = use.value == "true";
     } else if (use.value != "gob") {
       return Result<Subcommand>(
-          InvalidArgument("enum value must be one of gob, got '" + use.value + "'"));
+          InvalidArgument("--format: enum value must be one of gob, got '" + use.value + "'"));
     }
   }
   if (result.show_help) return Result<Subcommand>(std::move(result));

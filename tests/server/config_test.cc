@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::MatchesRegex;
 
 using Arguments = std::vector<std::string>;
@@ -127,41 +129,160 @@ TEST(ConfigTest, LetsTheTimeToLiveStandBare) {
   EXPECT_EQ(ConfigOf({"--metric.timetolive"}).ttl, 120s);
   EXPECT_EQ(ConfigOf({"--metric.timetolive", "--log.level=warn"}).ttl, 120s);
   EXPECT_EQ(ConfigOf({"--metric.timetolive", "90s"}).ttl, 90s);
-  EXPECT_EQ(ErrorOf({"--metric.timetolive", "soon"}), "time: invalid duration \"soon\"");
-  EXPECT_EQ(ErrorOf({"--metric.timetolive="}), "time: invalid duration \"\"");
+  EXPECT_EQ(ErrorOf({"--metric.timetolive", "soon"}),
+            "--metric.timetolive: time: invalid duration \"soon\"");
+  EXPECT_EQ(ErrorOf({"--metric.timetolive="}), "--metric.timetolive: time: invalid duration \"\"");
   EXPECT_EQ(ErrorOf({"--metric.timetolive=-5s"}),
-            "--metric.timetolive must not be negative, got \"-5s\"");
+            "--metric.timetolive: must not be negative, got \"-5s\"");
   EXPECT_EQ(ErrorOf({"--metric.timetolive", "-5s"}), "unknown short flag '-5'");
 }
 
 TEST(ConfigTest, NamesTheFirstMistake) {
-  EXPECT_EQ(ErrorOf({"--log.level=foo", "--log.format=bar"}), "unrecognized log level foo");
-  EXPECT_EQ(ErrorOf({"--log.format=JSON"}), "unrecognized log format JSON");
+  EXPECT_EQ(ErrorOf({"--log.level=foo", "--log.format=bar"}),
+            "--log.level: unrecognized log level foo");
+  EXPECT_EQ(ErrorOf({"--log.format=JSON"}), "--log.format: unrecognized log format JSON");
   EXPECT_EQ(ErrorOf({"--web.external-url=%zz"}),
-            "invalid URL: parse \"%zz\": invalid URL escape \"%zz\"");
-  EXPECT_EQ(ErrorOf({"--persistence.interval=5"}), "time: missing unit in duration \"5\"");
+            "--web.external-url: invalid URL: parse \"%zz\": invalid URL escape \"%zz\"");
+  EXPECT_EQ(ErrorOf({"--persistence.interval=5"}),
+            "--persistence.interval: time: missing unit in duration \"5\"");
   EXPECT_EQ(ErrorOf({"--web.max-body-bytes=1MB"}),
-            "--web.max-body-bytes must be a number of bytes, got \"1MB\"");
+            "--web.max-body-bytes: must be a number of bytes, got \"1MB\"");
   EXPECT_EQ(ErrorOf({"--web.max-header-bytes=-1"}),
-            "--web.max-header-bytes must be a number of bytes, got \"-1\"");
+            "--web.max-header-bytes: must be a number of bytes, got \"-1\"");
   EXPECT_EQ(ErrorOf({"--web.idle-timeout=-1s"}),
-            "--web.idle-timeout must not be negative, got \"-1s\"");
+            "--web.idle-timeout: must not be negative, got \"-1s\"");
   EXPECT_EQ(ErrorOf({"--log.level=info", "--log.level=info"}),
             "flag 'log.level' cannot be repeated");
   EXPECT_EQ(ErrorOf({"--log.level=foo", "--x"}), "unknown long flag '--x'");
   EXPECT_EQ(ErrorOf({"word"}), "unexpected word");
 }
 
-TEST(ConfigTest, RefusesWhatIsNotThereYet) {
-  EXPECT_EQ(ErrorOf({"--web.config.file=x"}), "--web.config.file is not available in this version");
+// Each flag that takes a value, with one that it does not take.
+TEST(ConfigTest, NamesTheFlagOfEveryBadValue) {
+  const std::map<std::string, std::string> bad = {
+      {"web.listen-address", "localhost"},
+      {"web.config.file", "/missing"},
+      {"web.telemetry-path", "http://h/metrics"},
+      {"web.external-url", "http://h:x/"},
+      {"web.route-prefix", "http://h/pg"},
+      {"web.max-header-bytes", "64k"},
+      {"web.max-body-bytes", "-1"},
+      {"web.max-inflight-body-bytes", "99999999999999999999"},
+      {"web.read-header-timeout", "30"},
+      {"web.read-body-timeout", "-1s"},
+      {"web.idle-timeout", "abc"},
+      {"web.write-timeout", ""},
+      {"persistence.interval", "5x"},
+      {"persistence.sync", "never"},
+      {"metric.timetolive", "abc"},
+      {"log.level", "loud"},
+      {"log.format", "xml"},
+      {"healthcheck", "https://h/"},
+  };
+  for (const auto& [flag, value] : bad) {
+    EXPECT_THAT(ErrorOf({"--" + flag + "=" + value}), HasSubstr("--" + flag)) << value;
+  }
+  const std::set<std::string> without_bad_values = {
+      "persistence.file",  // any path; what is there is reported when it is opened
+  };
+  for (const auto& [flag, value] : Shown({})) {
+    const bool is_switch = value == "true" || value == "false";
+    EXPECT_TRUE(is_switch || bad.contains(flag) || without_bad_values.contains(flag)) << flag;
+  }
+}
+
+TEST(ConfigTest, RefusesAUrlWhereAPathIsExpected) {
+  EXPECT_EQ(ErrorOf({"--web.route-prefix=http://localhost/pushgateway"}),
+            "--web.route-prefix: a path is expected, not a URL; probably meant: "
+            "--web.external-url=http://localhost/pushgateway");
+  EXPECT_EQ(ErrorOf({"--web.telemetry-path=http://h/metrics", "--web.route-prefix=/pg"}),
+            "invalid --web.telemetry-path \"http://h/metrics\": a path is expected, not a URL");
+  EXPECT_EQ(ErrorOf({"--web.external-url=http://h/http://h/pg"}),
+            "--web.external-url: its path is a URL itself: \"/http://h/pg\"");
+}
+
+TEST(ConfigTest, CleansPrefixesAsPathsOfRequestsAre) {
+  for (const auto& [given, prefix] : std::map<std::string, std::string>{{"//", ""},
+                                                                        {"/.", ""},
+                                                                        {"..", ""},
+                                                                        {"//a", "/a"},
+                                                                        {"/a//", "/a"},
+                                                                        {"/a/../b", "/b"},
+                                                                        {"/a:b", "/a:b"},
+                                                                        {"/a b", "/a b"}}) {
+    EXPECT_EQ(ConfigOf({"--web.route-prefix=" + given}).route_prefix, prefix);
+    EXPECT_THAT(ConfigOf({"--web.route-prefix=" + given}).warnings, IsEmpty());
+  }
+  EXPECT_EQ(ConfigOf({"--web.external-url=http://h//x//"}).route_prefix, "/x");
+}
+
+// Upstream starts with them, and clients can reach it.
+TEST(ConfigTest, WarnsOfWhatIsProbablyNotMeant) {
+  EXPECT_THAT(ConfigOf({"--web.route-prefix=/a%20b"}).warnings,
+              ElementsAre("--web.route-prefix is taken as it is; in a URL it reads /a%2520b"));
+  EXPECT_THAT(ConfigOf({"--web.route-prefix=/a?b", "--web.telemetry-path=/m#x"}).warnings,
+              ElementsAre("--web.route-prefix is taken as it is; in a URL it reads /a%3Fb",
+                          "--web.telemetry-path is taken as it is; in a URL it reads "
+                          "/a%3Fb/m%23x"));
+  EXPECT_THAT(ConfigOf({"--web.external-url=h.example/pg"}).warnings,
+              ElementsAre("--web.external-url begins with neither http:// nor https://; routes "
+                          "are below \"/h.example/pg/\""));
+  EXPECT_THAT(ConfigOf({"--web.external-url=localhost:9091/pg"}).warnings,
+              ElementsAre(HasSubstr("routes are below \"/\"")));
+  for (const std::string url : {"/pg", "https://h/a%20b?x=y", "http://h"}) {
+    EXPECT_THAT(ConfigOf({"--web.external-url=" + url}).warnings, IsEmpty()) << url;
+  }
+}
+
+TEST(ConfigTest, TakesAnEmptyWebConfigurationAlone) {
+  const auto error_of = [](std::vector<std::string> lines) {
+    const Arguments arguments = {"--web.config.file=x"};
+    const auto read = [&lines](const std::string&) -> Result<std::vector<std::string>> {
+      return lines;
+    };
+    const Result<CommandLine> command = ParseArguments(arguments, read);
+    return command ? "none" : command.error().message;
+  };
+  for (const std::vector<std::string>& lines : {std::vector<std::string>{},
+                                                {"", "  ", "# nothing", "   # nothing"},
+                                                {"{}"},
+                                                {"---"},
+                                                {"# x", "---", "{} \r"}}) {
+    EXPECT_EQ(error_of(lines), "none");
+  }
+  for (const std::vector<std::string>& lines : {std::vector<std::string>{"tls_server_config:"},
+                                                {"basic_auth_users: {}"},
+                                                {"---", "tls_server_config: {}"},
+                                                {"{"},
+                                                {"\t"}}) {
+    EXPECT_EQ(error_of(lines),
+              "--web.config.file: TLS and authentication are not available in this version, so "
+              "only an empty file is taken")
+        << lines.front();
+  }
+  EXPECT_EQ(ErrorOf({"--web.config.file=x"}),
+            "--web.config.file: open x: no such file or directory");
+}
+
+TEST(ConfigTest, ChecksTheFormOfListenAddresses) {
+  for (const std::string address :
+       {"", "localhost", "http://localhost:9091", "[::1]", ":65536", "vsock://:x", "::1:9091"}) {
+    EXPECT_THAT(ErrorOf({"--web.listen-address=" + address}), HasSubstr("--web.listen-address: "))
+        << address;
+    EXPECT_EQ(ErrorOf({"--web.listen-address=" + address, "--web.systemd-socket"}), "none");
+  }
+  for (const std::string address : {":0", ":", "localhost:http", "[::1]:9091", "h.example:9091",
+                                    "vsock://:9100", "127.0.0.1:65535"}) {
+    EXPECT_EQ(ErrorOf({"--web.listen-address=" + address}), "none");
+  }
 }
 
 TEST(ConfigTest, TakesWhatPersistenceNeeds) {
   EXPECT_EQ(ErrorOf({"--persistence.file="}), "none");
   EXPECT_EQ(ErrorOf({"--persistence.sync=never"}),
-            "enum value must be one of always,interval,off, got 'never'");
+            "--persistence.sync: enum value must be one of always,interval,off, got 'never'");
   EXPECT_EQ(ErrorOf({"--persistence.interval=-1s"}),
-            "--persistence.interval must not be negative, got \"-1s\"");
+            "--persistence.interval: must not be negative, got \"-1s\"");
   const std::vector<std::string> arguments = {"--persistence.file=x", "--persistence.sync=interval",
                                               "--persistence.interval=2m"};
   const Result<CommandLine> command = ParseArguments(arguments, ReadArgumentFile);
@@ -172,11 +293,12 @@ TEST(ConfigTest, TakesWhatPersistenceNeeds) {
 }
 
 TEST(ConfigTest, NoticesASyncModeWithoutAFile) {
-  EXPECT_TRUE(ConfigOf({"--persistence.sync=always"}).sync_is_unused);
-  EXPECT_TRUE(ConfigOf({"--persistence.sync=off", "--persistence.file="}).sync_is_unused);
-  EXPECT_FALSE(ConfigOf({"--persistence.sync=off", "--persistence.file=x"}).sync_is_unused);
+  const auto unused = ElementsAre("--persistence.sync has no effect without --persistence.file");
+  EXPECT_THAT(ConfigOf({"--persistence.sync=always"}).warnings, unused);
+  EXPECT_THAT(ConfigOf({"--persistence.sync=off", "--persistence.file="}).warnings, unused);
+  EXPECT_THAT(ConfigOf({"--persistence.sync=off", "--persistence.file=x"}).warnings, IsEmpty());
   // Nobody is told off for upstream's flags.
-  EXPECT_FALSE(ConfigOf({"--persistence.interval=1m"}).sync_is_unused);
+  EXPECT_THAT(ConfigOf({"--persistence.interval=1m"}).warnings, IsEmpty());
 }
 
 TEST(ConfigTest, ShowsEffectiveValues) {

@@ -141,5 +141,12 @@ TEST(ReadArgumentFileTest, NamesAFileThatIsMissing) {
   EXPECT_EQ(lines.error().message, "open /nonexistent/args: no such file or directory");
 }
 
+TEST(ReadArgumentFileTest, DoesNotTakeAFolderForAnEmptyFile) {
+  const auto lines = ReadArgumentFile("/");
+  ASSERT_FALSE(lines);
+  EXPECT_EQ(lines.error().message, "read /: is a directory");
+  EXPECT_TRUE(ReadArgumentFile("/dev/null"));
+}
+
 }  // namespace
 }  // namespace pgw

@@ -55,7 +55,7 @@ TEST(SubcommandTest, NamesWhatIsWrong) {
   EXPECT_EQ(ErrorOf({"check", "F", "G"}), "unexpected G");
   EXPECT_EQ(ErrorOf({"check", "--format=gob", "F"}), "unknown long flag '--format'");
   EXPECT_EQ(ErrorOf({"export", "--format=xml", "F", "G"}),
-            "enum value must be one of gob, got 'xml'");
+            "--format: enum value must be one of gob, got 'xml'");
   EXPECT_EQ(ErrorOf({"export", "--format=gob", "--format=gob", "F", "G"}),
             "flag 'format' cannot be repeated");
 }
