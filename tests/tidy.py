@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = ("base", "exposition", "store", "ttl", "server", "docker")
+ROOMS = ("base", "exposition", "store", "ttl", "server", "docker", "bench")
 
 
 def sources(build: pathlib.Path) -> list[str]:

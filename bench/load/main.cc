@@ -75,5 +75,5 @@ int main(int argc, char** argv) {
       !WriteFile(options.report_file, pgw::load::HtmlReport(json))) {
     return Fail("cannot write " + options.report_file, "");
   }
-  return 0;
+  return pgw::load::ExitCode(*result);
 }

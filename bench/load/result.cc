@@ -424,6 +424,23 @@ RunFigures TotalOf(const TargetResult& target) {
   return total;
 }
 
+int ExitCode(const LoadResult& result) {
+  constexpr int kViolations = 2;
+  constexpr int kRequestsFailed = 3;
+  bool failed = false;
+  for (const TargetResult& target : result.targets) {
+    const RunFigures total = TotalOf(target);
+    const bool shown_after = total.cliff && total.cliff->complete && total.cliff->shown_after > 0;
+    if (total.expiry.violations() > 0 || shown_after) return kViolations;
+    for (const RequestFigures* requests :
+         {&total.push, &total.scrape_plain, &total.scrape_gzip, &total.watch}) {
+      failed = failed || requests->failed() + requests->refused() + requests->not_sent > 0;
+    }
+    if (total.cliff) failed = failed || total.cliff->failed + total.cliff->refused > 0;
+  }
+  return failed ? kRequestsFailed : 0;
+}
+
 std::string ToJson(const LoadResult& result) {
   json::object out;
   out["schema"] = "pushgateway-load";

@@ -41,6 +41,10 @@ std::vector<Ratio> RatiosTo(const TargetResult& first, const TargetResult& other
 // All rounds as one. Processes: means of what was used, the largest of what was held.
 RunFigures TotalOf(const TargetResult& target);
 
+// What the program ends with: 2 where a violation is proven, else 3 where a request failed, was
+// refused or could not be sent; else 0.
+int ExitCode(const LoadResult& result);
+
 std::string ToJson(const LoadResult& result);
 // For a terminal.
 std::string ToText(const LoadResult& result);

@@ -148,7 +148,7 @@ def load(program, server, *arguments: str) -> dict:
         command = [str(program), *arguments, "--quiet", f"--json={file}", f"--pid={server.pid}",
                    f"--url=http://127.0.0.1:{server.port}{getattr(server, 'prefix', '')}"]
         done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        if done.returncode != 0:
+        if done.returncode not in (0, 2, 3):  # with violations or failed requests: they are in the figures
             raise harness.Failure(f"{command} ended with {done.returncode}: {done.stderr}")
         result = json.loads(file.read_text(encoding="utf-8"))
     target = result["targets"][0]

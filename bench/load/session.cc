@@ -6,15 +6,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <ctime>
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "bench/load/engine.h"
+#include "bench/load/memory_need.h"
 #include "bench/load/process_sampler.h"
 #include "bench/load/progress.h"
 #include "bench/load/timeline.h"
@@ -300,6 +303,24 @@ Status CheckProcesses(const Options& options) {
   return {};
 }
 
+// Says beforehand how much it will be, where that is much.
+Status CheckMemoryOf(const Options& options, const Requests& requests) {
+  RequestSizes sizes;
+  for (const RequestTemplate& form : requests.forms) {
+    sizes.push_bytes = std::max<std::uint64_t>(sizes.push_bytes, form.bytes.size());
+  }
+  sizes.cliff_bytes = requests.cliff.bytes.size();
+  const std::uint64_t need = MemoryNeed(options, sizes);
+  const std::optional<std::uint64_t> available = MemoryAvailable();
+  if (Status status = CheckMemory(need, available); !status) return status;
+  constexpr std::uint64_t kMuchBytes = 500'000'000;
+  if (need >= kMuchBytes && !options.quiet) {
+    std::fprintf(stderr, "pushgateway-load: up to %s of memory for this run, %s available\n",
+                 ShowMemory(need).c_str(), available ? ShowMemory(*available).c_str() : "unknown");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<LoadResult> RunSession(const Options& given, const std::atomic<bool>& stop) {
@@ -314,6 +335,11 @@ Result<LoadResult> RunSession(const Options& given, const std::atomic<bool>& sto
   for (const Target& target : options.targets) {
     Result<std::unique_ptr<Server>> server = MakeServer(options, target, tag);
     if (!server) return server.error();
+    if (servers.empty()) {
+      if (Status status = CheckMemoryOf(options, (*server)->requests); !status) {
+        return status.error();
+      }
+    }
     servers.push_back(*std::move(server));
     result.targets.push_back({target, {}});
   }

@@ -71,7 +71,7 @@ TEST(LoadOptionsTest, NameAndPidAreAboutTheServerBefore) {
 
 TEST(LoadOptionsTest, RefusesUrlsThatItCannotMeasure) {
   EXPECT_EQ(ErrorOf({"--url=https://x"}),
-            "URL \"https://x\": https is not measured; point at the server behind the TLS");
+            "--url: URL \"https://x\": https is not measured; point at the server behind the TLS");
   for (const char* const url : {"x", "ftp://x", "http://", "http://:80", "http://x:0",
                                 "http://x:65536", "http://x:y", "http://u@x", "http://x/?q",
                                 "http://[::1", "http://[::1]x", "http://x y", "http://x/\r\nA"}) {
@@ -100,7 +100,7 @@ TEST(LoadOptionsTest, NamesWhatIsWrong) {
                                              {"--rate=x"},
                                              {"--pid=0"},
                                              {"--pid=x"},
-                                             {"--groups=100000", "--series=1000"},
+                                             {"cliff", "--groups=1000000"},
                                              {"herd", "--rate=max"},
                                              {"--arrivals=x"},
                                              {"--values=x"},
@@ -108,6 +108,37 @@ TEST(LoadOptionsTest, NamesWhatIsWrong) {
                                              {"cliff", "--duration=1s"}}) {
     EXPECT_NE(ErrorOf(arguments), "") << arguments[0];
   }
+}
+
+// Each flag that takes a value, with one that it does not take.
+TEST(LoadOptionsTest, NamesTheFlagOfEveryBadValue) {
+  for (const char* const flag : {"url",          "vs",
+                                 "pid",          "ttl",
+                                 "duration",     "warm-up",
+                                 "linger",       "rate",
+                                 "interval",     "arrivals",
+                                 "connections",  "threads",
+                                 "method",       "groups",
+                                 "series",       "families",
+                                 "first-value",  "tag",
+                                 "cliff-groups", "cliff-series",
+                                 "scrapers",     "scrape-interval",
+                                 "watchers",     "watch-interval",
+                                 "stalled",      "values",
+                                 "timeout",      "rounds",
+                                 "seed"}) {
+    EXPECT_NE(HelpText().find("--" + std::string(flag) + "="), std::string::npos) << flag;
+    for (const char* const value : {"/", "-1", ""}) {
+      const std::string error = ErrorOf({"--" + std::string(flag) + "=" + value});
+      EXPECT_NE(error.find("--" + std::string(flag)), std::string::npos) << flag << ": " << error;
+    }
+  }
+  EXPECT_NE(ErrorOf({"cliff", "--groups=1000000"}).find("--groups"), std::string::npos);
+}
+
+// Memory is what bounds them; see memory_need.h.
+TEST(LoadOptionsTest, TakesManySeries) {
+  EXPECT_EQ(Parsed({"--groups=1000000", "--series=100000"}).series, 100'000U);
 }
 
 TEST(LoadOptionsTest, GroupsThatOthersKnowAreNotWatched) {

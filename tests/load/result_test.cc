@@ -50,6 +50,28 @@ TEST(LoadResultTest, RatiosAreOfRoundsNotOfTotals) {
   EXPECT_DOUBLE_EQ(ratios[0].most, 0.5);
 }
 
+TEST(LoadResultTest, ExitCodeTellsViolationsBeforeFailures) {
+  LoadResult result = Compared();
+  EXPECT_EQ(ExitCode(result), 3);  // reset connections
+  for (TargetResult& target : result.targets) {
+    for (RunFigures& round : target.rounds) round.push.failures = {};
+  }
+  EXPECT_EQ(ExitCode(result), 0);
+  RunFigures& last = result.targets[1].rounds[1];
+  last.scrape_gzip.statuses[500] = 1;
+  EXPECT_EQ(ExitCode(result), 3);
+  last.scrape_gzip.statuses.clear();
+  last.push.not_sent = 1;
+  EXPECT_EQ(ExitCode(result), 3);
+  last.expiry.stale = 1;
+  EXPECT_EQ(ExitCode(result), 2);
+  last.expiry = {};
+  CliffFigures& cliff = last.cliff.emplace();
+  cliff.complete = true;
+  cliff.shown_after = 1;
+  EXPECT_EQ(ExitCode(result), 2);
+}
+
 TEST(LoadResultTest, JsonSaysItsVersion) {
   const std::string json = ToJson(Compared());
   EXPECT_TRUE(Has(json, R"("schema":"pushgateway-load","version":1)"));
