@@ -196,10 +196,14 @@ verify-load: build/deps-test programs
 	      --report build/verify-load.xml; done
 
 .PHONY: fuzz
-fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10)
+fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10; before an issue is closed 600), from tests/data/corpus
 	cmake --preset fuzz >build/fuzz.log || { cat build/fuzz.log; exit 1; }
 	cmake --build --preset fuzz -j $(JOBS) --target $$(python3 tests/fuzz/run.py --list)
 	python3 tests/fuzz/run.py --build build/fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) --report build/verify-fuzzers.xml
+
+.PHONY: fuzz-corpus
+fuzz-corpus: build/deps-verify ## take what fuzzing has found into tests/data/corpus, within bounds
+	python3 tests/fuzz/run.py --build build/fuzz --merge --jobs $(JOBS)
 
 .PHONY: lint
 lint: build/deps-lint ## formatting and clang-tidy

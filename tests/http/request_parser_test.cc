@@ -32,7 +32,7 @@ TEST(RequestParserTest, GoesOnWhereverTheBytesWereSplit) {
     // Two buffers, as if it had moved while it grew.
     const std::string first = head.substr(0, split);
     ASSERT_EQ(parser.ParseHead(first, 0), Progress::kNeedMore) << split;
-    const std::string whole = head;
+    const std::string whole(head.begin(), head.end());
     ASSERT_EQ(parser.ParseHead(whole, 0), Progress::kDone) << split;
     EXPECT_EQ(parser.line().target, "/a?b");
     ASSERT_EQ(parser.headers().size(), 3u);
