@@ -160,9 +160,24 @@ Result<int> Verify(const ParsedCommand& command) {
                std::to_string(report->blobs) + " files, all as they should be\n");
 }
 
+// What can be told of the options without asking the registry.
+Status CheckPushOptions(const ParsedCommand& command, const Reference& reference) {
+  const std::string from = command.Value("--mount-from");
+  if (command.Has("--mount-from") && !ParseName(reference.registry + "/" + from)) {
+    return InvalidArgument("--mount-from expects a repository, got \"" + Printable(from) + "\"");
+  }
+  if (!command.Has("--ca-file")) return {};
+  constexpr std::size_t kCertificatesBytesMax = 16u << 20;
+  const Result<std::string> text = ReadFile(command.Value("--ca-file"), kCertificatesBytesMax);
+  if (!text) return InvalidArgument("--ca-file: " + text.error().message);
+  if (text->find("-----BEGIN ") != std::string::npos) return {};
+  return InvalidArgument("--ca-file: " + command.Value("--ca-file") + ": no certificates");
+}
+
 Result<int> Push(const ParsedCommand& command) {
   Result<Reference> reference = ParseReference(command.operands[1]);
   if (!reference) return reference.error();
+  if (Status status = CheckPushOptions(command, *reference); !status) return status.error();
   const auto store = OpenLayout(command.operands[0]);
   if (!store) return store.error();
   RegistryOptions options;

@@ -218,8 +218,13 @@ int ServeUntilTold(const Config& config, const SystemClock& clock, Logger& log) 
     if (durable) durable->Withdraw();
     return kFailure;
   }
-  reaper.Start();
-  if (durable) durable->Start();
+  try {
+    reaper.Start();
+    if (durable) durable->Start();
+  } catch (...) {  // no thread to be had: nothing has been stored yet
+    if (durable) durable->Withdraw();
+    throw;
+  }
   server.Start();
 
   if (termination.Wait() == Termination::Reason::kSignal) {

@@ -329,7 +329,7 @@ Status SelectPlatforms(const std::vector<std::string>& wanted, Json& document) {
     const std::size_t slash = name.find('/');
     const std::size_t next = slash == std::string::npos ? slash : name.find('/', slash + 1);
     if (slash == std::string::npos || slash == 0 || slash + 1 == name.size()) {
-      return InvalidArgument("\"" + Printable(name) +
+      return InvalidArgument("--platform: \"" + Printable(name) +
                              "\" is no platform; expected such as linux/arm/v7");
     }
     JsonObject entry;

@@ -167,7 +167,8 @@ def check_tls(trial: Trial) -> None:
         done = _push(trial, trial.layout, target, "--ca-file", str(good))
         expect((done.returncode, done.stderr), (0, ""), "a push over TLS")
         expect(done.stdout.splitlines()[-1], f"{target}@{trial.digest}", "what it prints")
-        for words, text in ((["--ca-file", str(other)], "certificate"), ([], "HTTP 400"), (["--ca-file", "/none"], "/none")):
+        for words, text in ((["--ca-file", str(other)], "certificate"), ([], "HTTP 400"), (["--ca-file", "/none"], "--ca-file: /none"),
+                            (["--ca-file", "/dev/null"], "--ca-file: "), (["--mount-from", "A b"], "--mount-from expects")):
             done = _push(trial, trial.layout, target, *words)
             if done.returncode != 1 or text not in done.stderr:
                 raise Failure(f"a push with {words}: {done.returncode}, {done.stderr}")

@@ -195,6 +195,8 @@ def check_errors(program: str, folder: pathlib.Path) -> None:
     (binaries / "amd64/pushgateway").write_bytes(images.tiny_program("amd64"))
     expect_error("--set VERISON: no text uses it, and it has no default", "--set", "VERISON=1")
     expect_error("--set expects NAME=VALUE", "--set", "nonsense")
+    expect_error("--platform: \"x\" is no platform", "--platform", "x")
+    expect_error("--attestations expects on or off", "--attestations=maybe")
     expect_error("version: \"a b\" cannot be a tag", "--set", "VERSION=a b")
     expect_error("cannot be a tag", "--set=VERSION=1+2")
     expect_error("was not written by pgw-pack", output=binaries)
@@ -220,7 +222,7 @@ def main() -> int:
         except Failure as failure:
             print(failure)
             return 1
-    print("packed, listed, verified, reproduced; and 11 errors")
+    print("packed, listed, verified, reproduced; and 13 errors")
     return 0
 
 
