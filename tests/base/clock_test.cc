@@ -46,6 +46,13 @@ TEST(SaturatingAddTest, TakesSpansOfCoarserUnits) {
   EXPECT_EQ(SaturatingAdd(BootTime(-1s), std::chrono::hours::max()), kNever);
 }
 
+// No constant expression holds an overflow.
+static_assert(SaturatingAdd(BootTime::max(), std::chrono::nanoseconds::max()) == kNever);
+static_assert(SaturatingAdd(BootTime::min(), std::chrono::hours::min()) == BootTime::min());
+static_assert(SaturatingAdd(BootTime(5s), std::chrono::milliseconds::max()) == kNever);
+static_assert(SaturatingDifference(BootTime::max(), BootTime::min()) ==
+              std::chrono::nanoseconds::max());
+
 TEST(SaturatingDifferenceTest, StopsAtTheLongestDuration) {
   EXPECT_EQ(SaturatingDifference(BootTime(5s), BootTime(7s)), -2s);
   EXPECT_EQ(SaturatingDifference(kNever, BootTime(-1ns)), std::chrono::nanoseconds::max());
