@@ -50,8 +50,8 @@ void AppendPlain(std::string& body, int family, std::uint64_t round) {
   const int samples = family % 4 == 0 ? 8 : 1;
   for (int s = 0; s < samples; ++s) {
     if (family % 5 == 0) {
-      Append(body, "component_items_%d %llu\n", family,
-             static_cast<unsigned long long>(round + static_cast<std::uint64_t>(family)));
+      const auto number = static_cast<unsigned long long>(family);
+      Append(body, "component_items_%d %llu\n", family, round + number);
       break;
     }
     Append(body, "component_items_%d{name=\"queue_%d\",priority=\"high\"} %.10g\n", family, s,

@@ -92,6 +92,7 @@ void Run(benchmark::State& state, std::string_view method, const std::vector<std
 
 void BM_PostOneSeries(benchmark::State& state) {
   std::vector<std::string> bodies;
+  bodies.reserve(64);
   for (std::uint64_t v = 0; v < 64; ++v) {
     bodies.push_back(OneSeriesBody(v % kFamilies, 200'000 + v));
   }
@@ -101,6 +102,7 @@ BENCHMARK(BM_PostOneSeries);
 
 void BM_PutTenSeries(benchmark::State& state) {
   std::vector<std::string> bodies;
+  bodies.reserve(64);
   for (std::uint64_t v = 0; v < 64; ++v) bodies.push_back(TenSeries(200'000 + v));
   Run(state, "PUT", bodies);
 }
@@ -111,6 +113,7 @@ void BM_PostControlPlane(benchmark::State& state) {
   Server server;
   std::vector<std::string> bodies;
   const std::uint64_t rounds = state.range(0) != 0 ? 4 : 1;
+  bodies.reserve(rounds);
   for (std::uint64_t r = 0; r < rounds; ++r) bodies.push_back(ControlPlaneBody(r * 311));
   std::size_t i = 0;
   for (auto _ : CountingAllocations(state)) {

@@ -69,6 +69,7 @@ void PushIntoGroups(benchmark::State& state, const std::vector<std::string>& bod
   const auto groups = static_cast<std::size_t>(state.range(0));
   const auto store = Filled(groups);
   std::vector<GroupKey> keys;
+  keys.reserve(groups);
   for (std::size_t g = 0; g < groups; ++g) keys.push_back(Key(g));
   FamilySet set;
   std::size_t i = 0;
@@ -87,6 +88,7 @@ void PushIntoGroups(benchmark::State& state, const std::vector<std::string>& bod
 
 void BM_PushOneSeries(benchmark::State& state) {
   std::vector<std::string> bodies;
+  bodies.reserve(64);
   for (std::uint64_t v = 0; v < 64; ++v)
     bodies.push_back(OneSeriesBody(v % kFamilies, 200'000 + v));
   PushIntoGroups(state, bodies);
@@ -107,6 +109,7 @@ void BM_PushControlPlane(benchmark::State& state) {
   const bool changed = state.range(0) != 0;
   MetricStore store{StoreOptions()};
   std::vector<std::string> bodies;
+  bodies.reserve(4);
   for (std::uint64_t r = 0; r < 4; ++r) bodies.push_back(ControlPlaneBody(changed ? r * 311 : 7));
   const GroupKey key = *GroupKey::Make({{"job", "kube-scheduler"}, {"instance", "controller-0"}});
   FamilySet set;
