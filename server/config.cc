@@ -54,8 +54,9 @@ constexpr std::array kFlags = std::to_array<FlagSpec>({
      "Time for a request's header to arrive (answer: 408). 0 for no limit."},
     {"web.read-body-timeout", Kind::kValue, "1m",
      "Time without progress of a request body (answer: 408). 0 for no limit."},
-    {"web.idle-timeout", Kind::kValue, "5m",
-     "Time between two requests of a connection, after which it is closed. 0 for no limit."},
+    {"web.idle-timeout", Kind::kValue, "1h7m13s",
+     "Time between two requests of a connection, after which it is closed; three times the longest "
+     "pause between its requests so far, if that is longer. 0 for no limit."},
     {"web.write-timeout", Kind::kValue, "1m",
      "Time without progress of a response, after which the connection is closed. 0 for no limit."},
     {"persistence.file", Kind::kValue, "",

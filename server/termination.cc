@@ -15,7 +15,7 @@
 namespace pgw {
 namespace {
 
-volatile std::sig_atomic_t signals_seen = 0;
+volatile std::sig_atomic_t interrupts_seen = 0;
 
 sigset_t StopSignals() {
   sigset_t set;
@@ -35,9 +35,9 @@ void IgnoreSignalsAsGoDoes() {
   for (int number = SIGRTMIN; number <= SIGRTMAX; ++number) std::signal(number, SIG_IGN);
 }
 
-void OnFurtherSignal(int) {
-  signals_seen = signals_seen + 1;
-  if (signals_seen > 1) _exit(1);
+void OnFurtherInterrupt(int) {
+  interrupts_seen = interrupts_seen + 1;
+  if (interrupts_seen > 1) _exit(1);
 }
 
 }  // namespace
@@ -73,16 +73,17 @@ Termination::Reason Termination::Wait() {
   Reason reason = Reason::kRequest;
   signalfd_siginfo info{};
   if (entries[0].revents != 0 && read(signals_, &info, sizeof(info)) > 0) {
-    signals_seen = 1;
+    interrupts_seen = 1;
     reason = Reason::kSignal;
   }
   struct sigaction action{};
-  action.sa_handler = OnFurtherSignal;
+  action.sa_handler = OnFurtherInterrupt;
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  const sigset_t set = StopSignals();
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  sigset_t interrupt;
+  sigemptyset(&interrupt);
+  sigaddset(&interrupt, SIGINT);
+  pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);  // SIGTERM stays blocked
   return reason;
 }
 

@@ -18,8 +18,9 @@ class Termination {
   // Makes Wait() return. Thread-safe; returns at once; further requests change nothing.
   void Request();
 
-  // Blocks until there is a reason. From then on a second signal ends the process at once, with
-  // status 1.
+  // Blocks until there is a reason. From then on SIGTERM changes nothing: whoever sends it again, a
+  // supervisor say, must not cut off what the stop waits for, which has its own bounds. A second
+  // SIGINT is a person who does not want to wait: it ends the process at once, with status 1.
   Reason Wait();
 
  private:

@@ -21,6 +21,8 @@ constexpr std::size_t kFreeBytes = 4 * 1024;
 // What a header may cost beside its bytes while the body is waited for: two entries in arrays that
 // double.
 constexpr std::size_t kHeaderBytes = 2 * (sizeof(Header) + 24);
+// A connection is kept for as many times the longest pause that its client has made.
+constexpr int kPausesKept = 3;
 // A body of which as much has come is read where it stays. Below that a read into the thread's
 // buffer is cheaper than memory that may never be filled.
 constexpr std::size_t kReadInPlaceBytesMin = IoThread::kInputBytes / 2;
@@ -122,6 +124,11 @@ SteadyTime Connection::CheckDeadline(SteadyTime now) {
       following = deadline_;
       return;
     }
+    if (outgoing_ == nullptr && stage_ == Stage::kIdle) {
+      EndIdling();
+      following = deadline_;
+      return;
+    }
     if (outgoing_ != nullptr || !receiving) return Close();
     const bool paused = paused_;
     Unpause();
@@ -139,6 +146,31 @@ SteadyTime Connection::CheckDeadline(SteadyTime now) {
     following = deadline_;
   });
   return following;
+}
+
+// Who sends regularly is kept longer than it pauses, so that no close meets its next request.
+void Connection::BeginIdling() {
+  const SteadyTime now = SteadyClock::now();
+  if (last_answer_ != SteadyTime::min()) {
+    longest_pause_ = std::max(
+        longest_pause_, std::chrono::duration_cast<std::chrono::milliseconds>(now - last_answer_));
+  }
+  last_answer_ = now;
+  if (limits().idle_timeout.count() == 0) {
+    deadline_ = SteadyTime::max();
+    return;
+  }
+  deadline_ = now + std::max(limits().idle_timeout, longest_pause_ * kPausesKept);
+  thread_.NoteDeadline(deadline_);
+}
+
+// A request that is here by now is served. One that is still on its way finds the end of the
+// connection in place of an answer, and no reset: it was not executed, and clients know that they
+// may send it again.
+void Connection::EndIdling() {
+  char first = 0;
+  if (recv(descriptor_.native_handle(), &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0) return ReadSome();
+  Linger();
 }
 
 void Connection::Drain() {
@@ -178,7 +210,7 @@ void Connection::Settle(bool unread) {
   switch (stage_) {
     case Stage::kIdle:
       if (thread_.draining()) return Close();
-      if (served_one_) SetDeadline(limits().idle_timeout);
+      if (served_one_) BeginIdling();
       break;
     case Stage::kBody:
     case Stage::kDiscarding:

@@ -163,12 +163,16 @@ class Connection final : public Recipient {
 
   const Limits& limits() const { return thread_.engine().options.limits; }
   void SetDeadline(std::chrono::milliseconds timeout);
+  void BeginIdling();
+  void EndIdling();
   void Unpause();
 
   IoThread& thread_;
   HandlerMemory wait_memory_;  // to wait for input: what all of them do most of the time
   IoDescriptor descriptor_;
   SteadyTime deadline_ = SteadyTime::max();
+  SteadyTime last_answer_ = SteadyTime::min();
+  std::chrono::milliseconds longest_pause_{0};  // between two answers
   std::unique_ptr<Incoming> incoming_;
   std::unique_ptr<Outgoing> outgoing_;
   std::unique_ptr<LateResponse> ready_;  // came while an earlier answer is still leaving

@@ -22,12 +22,12 @@ namespace pgw::http {
 
 // Bounds of what a client may cost. Zero switches one off.
 struct Limits {
-  std::size_t header_bytes_max = 64 * 1024;          // more: 431
-  std::uint64_t body_bytes_max = 64ull << 20;        // one body as received; more: 413
-  std::uint64_t bodies_bytes_max = 256ull << 20;     // all unfinished ones; stop reading, then 503
-  std::chrono::milliseconds header_timeout{30'000};  // from the first byte; 408
-  std::chrono::milliseconds body_timeout{60'000};    // without progress; 408
-  std::chrono::milliseconds idle_timeout{300'000};   // between requests; close
+  std::size_t header_bytes_max = 64 * 1024;           // more: 431
+  std::uint64_t body_bytes_max = 64ull << 20;         // one body as received; more: 413
+  std::uint64_t bodies_bytes_max = 256ull << 20;      // all unfinished ones; stop reading, then 503
+  std::chrono::milliseconds header_timeout{30'000};   // from the first byte; 408
+  std::chrono::milliseconds body_timeout{60'000};     // without progress; 408
+  std::chrono::milliseconds idle_timeout{4'033'000};  // between requests, or longer; close
   std::chrono::milliseconds response_timeout{60'000};  // without progress; close
   std::chrono::milliseconds drain_timeout{3'000};      // half-received bodies at shutdown; 503
 };

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <atomic>
 #include <string>
@@ -147,6 +148,74 @@ TEST(IdleTimeoutTest, ClosesBetweenRequests) {
   Client client = server.Connect();
   client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_THAT(client.ReadToEnd(), EndsWith("Content-Length: 0\r\n\r\n"));
+}
+
+TEST(IdleTimeoutTest, KeepsWhoSendsRegularlyLongerThanItPauses) {
+  ServerOptions options;
+  options.limits.idle_timeout = 400ms;
+  TestServer server(options);
+  Client client = server.Connect();
+  for (const auto pause : {0ms, 250ms, 550ms}) {  // the last one is within three times 250 ms
+    std::this_thread::sleep_for(pause);
+    client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    EXPECT_THAT(client.ReadResponse(), StartsWith("HTTP/1.1 200 OK\r\n"));
+  }
+}
+
+// What became of requests that were sent when their connection was about to be closed.
+struct Fates {
+  std::atomic<int> answered{0};
+  std::atomic<int> closed{0};  // in order, before an answer
+  std::atomic<int> reset{0};
+};
+
+// One push on a connection that has been idle for about `pause`, and if that is closed once more on
+// a fresh one, as client libraries do.
+void PushAfterPause(TestServer& server, const std::string& target, std::chrono::microseconds pause,
+                    Fates& fates) {
+  const std::string push = "PUT " + target + " HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx";
+  Client client = server.Connect();
+  client.Send("GET /first HTTP/1.1\r\nHost: h\r\n\r\n");
+  client.ReadResponse();
+  std::this_thread::sleep_for(pause);
+  char answer[1024];
+  ssize_t size = client.Send(push) ? recv(client.fd(), answer, sizeof answer, 0) : -1;
+  ++(size > 0 ? fates.answered : size == 0 ? fates.closed : fates.reset);
+  if (size > 0) return;
+  Client again = server.Connect();
+  again.Send(push);
+  EXPECT_THAT(again.ReadResponse(), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+// Requests that meet the end of their connection are answered or not executed, and then the client
+// sees the connection closed in order: libraries send such a request again.
+TEST(IdleTimeoutTest, LosesNoRequestThatMeetsIt) {
+  constexpr int kThreads = 20;
+  constexpr int kPushesEach = 100;
+  ServerOptions options;
+  options.limits.idle_timeout = 10ms;
+  TestServer server(options);
+  server.address();
+  Fates fates;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kPushesEach; ++i) {
+        PushAfterPause(server, "/" + std::to_string(t * kPushesEach + i),
+                       9'000us + 40us * ((t + i * 7) % 100), fates);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(fates.reset, 0);
+  EXPECT_GT(fates.answered, 0);
+  EXPECT_GT(fates.closed, 0);
+  std::vector<int> executed(kThreads * kPushesEach, 0);
+  for (const Seen& seen : server.handler().seen()) {
+    if (seen.method == "PUT")
+      ++executed[static_cast<std::size_t>(std::stoi(seen.target.substr(1)))];
+  }
+  EXPECT_THAT(executed, ::testing::Each(1));
 }
 
 TEST(ResponseTimeoutTest, ClosesOnAClientThatReadsNothing) {
