@@ -9,6 +9,8 @@
 #include <new>
 #include <utility>
 
+#include "server/http/listen_address.h"
+
 namespace pgw::http {
 namespace {
 
@@ -291,7 +293,8 @@ void Connection::ReadSome() {
     incoming_->remaining -= received;
     return Consume({});
   }
-  if (size == 0 || (errno != EAGAIN && errno != EINTR)) return Close();
+  if (size == 0) return OnEndOfInput(0);
+  if (errno != EAGAIN && errno != EINTR) return OnEndOfInput(errno);
   if (incoming_ != nullptr) SettleCharge();
   if (thread_.draining()) return Settle(false);
   WaitReadable();  // without touching the deadline: nothing happened
@@ -426,6 +429,7 @@ void Connection::ReleaseIncoming() {
 // Called by whoever has the request, the I/O thread or a worker, when no handler needs it any more.
 void Connection::ReleaseBody() {
   incoming_->body = ByteBuffer();
+  incoming_->broken.clear();
   if (std::exchange(incoming_->head_cost, 0) != 0) incoming_->head = std::string();
   ReleaseReserve();
   SettleCharge();
@@ -613,6 +617,30 @@ bool Connection::StepBody(std::string_view& in) {
   ReleaseIncoming();
   stage_ = Stage::kIdle;
   return true;
+}
+
+// The client ends its sending (0), or is gone. In the middle of a request it hears of that.
+void Connection::OnEndOfInput(int error) {
+  if (stage_ == Stage::kHead && error == 0) {
+    Refuse({});
+  } else if (stage_ == Stage::kBody) {
+    incoming_->broken = WhyBroken(error);
+    incoming_->traits.keep_alive = false;
+    (void)HandleBody();
+  } else {
+    return Close();
+  }
+  linger_ = false;  // nothing more comes
+  ReleaseRest();
+  Consume({});
+}
+
+// As Go's server words it.
+std::string Connection::WhyBroken(int error) {
+  if (incoming_->parser.InTrailer()) return "http: unexpected EOF reading trailer";
+  if (error == 0) return "unexpected EOF";
+  return "read tcp " + LocalAddressText(descriptor_.native_handle()) + "->" + remote_ +
+         ": read: " + ErrorText(error);
 }
 
 void Connection::RefuseBody(int status) {

@@ -22,6 +22,7 @@ struct Incoming {
   std::string storage;  // of traits.target
   RequestTraits traits;
   Request request;
+  std::string broken;           // why the body ends too early, if it does
   std::uint64_t remaining = 0;  // of a body with Content-Length
   ByteBuffer body;
   std::uint64_t head_cost = 0;          // what the head holds beyond what costs nothing
@@ -122,6 +123,8 @@ class Connection final : public Recipient {
   bool Begin(RequestParser& parser, std::string_view head, std::string_view& in);
   Incoming& KeepRequest(RequestParser& parser, std::string_view head);
   void RefuseBody(int status);
+  void OnEndOfInput(int error);
+  std::string WhyBroken(int error);
   void ReleaseIncoming();
   void ReleaseBody();
   Incoming& EnsureIncoming();

@@ -35,8 +35,11 @@ Response Connection::TooLarge() const {
 
 // Handlers promise not to throw; memory may still run out in one.
 Response Connection::CallOnRequest(const Request& request) {
+  Handler& handler = thread_.engine().handler;
+  const bool is_broken = incoming_ != nullptr && !incoming_->broken.empty();
   try {
-    return thread_.engine().handler.OnRequest(request);
+    return is_broken ? handler.OnBrokenBody(request, incoming_->broken)
+                     : handler.OnRequest(request);
   } catch (const std::bad_alloc&) {
     return Response::OutOfMemory();
   } catch (...) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
 #include "server/http/message.h"
 
@@ -24,6 +25,12 @@ class Handler {
   // Called when the request is complete, for those that OnHeader has let through. May take
   // milliseconds for a large body: the engine calls it off its I/O threads then.
   virtual Response OnRequest(const Request& request) = 0;
+
+  // Called instead of OnRequest when the client ended its sending, or left, before the body that it
+  // announced was complete: `request.body` is what came, `reason` why no more did, in Go's words
+  // (`unexpected EOF`, `read tcp …: read: connection reset by peer`). The connection closes after
+  // the answer, which nobody may be there to read.
+  virtual Response OnBrokenBody(const Request& request, std::string_view reason);
 };
 
 }  // namespace pgw::http

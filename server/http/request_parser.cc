@@ -120,6 +120,8 @@ std::size_t RequestParser::head_bytes() const { return impl_->next_line; }
 const Refusal& RequestParser::refusal() const { return impl_->refusal; }
 void RequestParser::MoveHead(std::string_view head) { impl_->MakeViews(head); }
 
+bool RequestParser::InTrailer() const { return impl_->chunks == Impl::Chunks::kTrailer; }
+
 // ---- The head ----
 
 // A line is looked at when all of it is there, and refused before the next one is looked at: so

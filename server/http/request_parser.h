@@ -49,6 +49,9 @@ class RequestParser {
   Progress ParseChunks(std::string_view received, std::uint64_t bytes_max, ByteBuffer* body,
                        std::size_t& consumed);
 
+  // Whether the last chunk has come and the end of the trailer has not.
+  bool InTrailer() const;
+
   // Why the last step said kRefused.
   const Refusal& refusal() const;
 

@@ -137,8 +137,10 @@ std::uint64_t ApproximateRequestBytes(const Request& request) {
   for (const http::Header& header : request.headers) {
     bytes += header.name.size() + header.value.size();
   }
-  // Go takes this one out of the headers; it is counted as the host.
-  if (const auto host = request.Find("Host")) bytes -= 4 + host->size();
+  // Go takes these out of the headers; the first one is counted as the host.
+  for (const std::string_view name : {"Host", "Transfer-Encoding"}) {
+    if (const auto value = request.Find(name)) bytes -= name.size() + value->size();
+  }
   return bytes;
 }
 

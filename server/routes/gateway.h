@@ -56,6 +56,7 @@ class Gateway final : public http::Handler {
 
   std::optional<http::Response> OnHeader(const http::Request& request) override;
   http::Response OnRequest(const http::Request& request) override;
+  http::Response OnBrokenBody(const http::Request& request, std::string_view reason) override;
 
  private:
   // By its header, and not under the API, where bodies are never decompressed.

@@ -55,17 +55,56 @@ Status Parse(const Request& request, std::string_view body, NameValidation valid
 
 // What upstream reports of a stream that breaks off: it parses while it reads, so a fault in the
 // complete lines before the break comes first.
-Error FirstFault(const Request& request, const DecodedBody& body, NameValidation validation) {
+Error FirstFault(const Request& request, std::string_view decoded, const Error& error,
+                 NameValidation validation) {
   const bool text = !IsDelimitedProtobuf(request.Find("Content-Type").value_or(""));
-  if (!text || body.error->code != Code::kInvalidArgument) return *body.error;
-  const std::string_view decoded = body.bytes;
+  if (!text || error.code != Code::kInvalidArgument) return error;
   const std::string_view lines = decoded.substr(0, decoded.rfind('\n') + 1);
   const BorrowedSet families;
   const Status status = ParseText(lines, validation, *families);
-  return status.ok() ? *body.error : status.error();
+  return status.ok() ? error : status.error();
+}
+
+// The same for a body that came to no end, for that `reason`.
+Error FaultOfBroken(const Request& request, std::string_view reason,
+                    const GatewayOptions& options) {
+  const BodyEncoding encoding = EncodingOf(request.Find("Content-Encoding"));
+  const std::uint64_t bytes_max = options.decompressed_bytes_max;
+  Error error = InvalidArgument(std::string(reason));
+  DecodedBody decoded;
+  std::string_view body = request.body;
+  if (encoding == BodyEncoding::kGzip) {
+    decoded = DecodeGzip(body, bytes_max);
+    // Where the stream broke off with the body, the body is why.
+    if (decoded.error && decoded.error->message != "unexpected EOF") error = *decoded.error;
+    body = decoded.bytes;
+  } else if (encoding == BodyEncoding::kSnappy) {
+    decoded = DecodeSnappy(body, bytes_max);
+    if (!decoded.error && reason == "unexpected EOF") error.message = "snappy: corrupt input";
+    if (decoded.error) error = *decoded.error;
+    body = decoded.bytes;
+  }
+  if (!IsDelimitedProtobuf(request.Find("Content-Type").value_or(""))) {
+    return FirstFault(request, body, error, options.validation);
+  }
+  const BorrowedSet families;
+  const Status status = ParseDelimited(body, *families);
+  return status.ok() ? error : status.error();
 }
 
 }  // namespace
+
+Response Gateway::OnBrokenBody(const Request& request, std::string_view reason) {
+  if (IsGzipped(request)) {
+    if (const auto error = GzipHeaderError(request.body)) {
+      const bool cut = *error == "EOF" || *error == "unexpected EOF";
+      return Response::PlainError(400, cut ? reason : *error);
+    }
+  }
+  auto admitted = Admit(request);
+  if (auto* const answer = std::get_if<Response>(&admitted)) return std::move(*answer);
+  return RefuseBody(request, FaultOfBroken(request, reason, options_));
+}
 
 Response Gateway::RefuseBody(const Request& request, const Error& error) {
   log_.Debug("failed to parse text",
@@ -95,7 +134,8 @@ Response Gateway::PushBody(const Request& request, const GroupKey& group) {
     decoded = encoding == BodyEncoding::kGzip ? DecodeGzip(body, options_.decompressed_bytes_max)
                                               : DecodeSnappy(body, options_.decompressed_bytes_max);
     if (decoded.error) {
-      return RefuseBody(request, FirstFault(request, decoded, options_.validation));
+      return RefuseBody(request,
+                        FirstFault(request, decoded.bytes, *decoded.error, options_.validation));
     }
     body = decoded.bytes;
   }

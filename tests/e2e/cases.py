@@ -43,7 +43,7 @@ class Case:
 
 
 # Verbs that open a step. Everything else continues the step before it.
-VERBS = ("<", ">", ">>", "closed", "scrape", "has", "lacks", "json", "at", "from", "pause", "run", "exit", "stdout",
+VERBS = ("<", ">", ">>", "ends", "closed", "scrape", "has", "lacks", "json", "at", "from", "pause", "run", "exit", "stdout",
          "stderr", "log", "nolog", "signal", "holds", "proto",
          "families", "ordered")
 

@@ -17,6 +17,7 @@ import pathlib
 import re
 import shlex
 import subprocess
+import socket
 import sys
 import tempfile
 import time
@@ -109,6 +110,9 @@ class Run:
         self.connection.send(data)
         self.methods = re.findall(r"(?:^|\r\n\r\n)([A-Z]+) ", data.decode("latin-1"))
         self.answer = None
+
+    def _do_ends(self, step: case_files.Step) -> None:
+        self.connection.socket.shutdown(socket.SHUT_WR)
 
     def _open(self) -> None:
         if self.connection:

@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
-#include <optional>
 #include <new>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>

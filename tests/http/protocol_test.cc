@@ -1,10 +1,13 @@
 // The protocol table of docs/http.md, row by row, over real sockets.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include <future>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/http/test_server.h"
@@ -616,13 +619,69 @@ TEST(ConnectionTest, TellsTheHandlerWhoAsks) {
   EXPECT_THAT(server.handler().seen().at(0).remote_address, StartsWith("127.0.0.1:"));
 }
 
-TEST(ConnectionTest, DropsARequestWhoseClientLeftInTheMiddle) {
+// ---- Bodies that break off ----
+
+TEST(BrokenBodyTest, IsNoRequestAndIsAnswered) {
+  TestServer server;
+  for (const char* rest :
+       {"Content-Length: 10\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"}) {
+    Client client = server.Connect();
+    client.Send("PUT / HTTP/1.1\r\nHost: h\r\n" + std::string(rest));
+    client.CloseWrite();
+    const std::string answer = client.ReadToEnd();
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 400 Bad Request\r\n"));
+    EXPECT_THAT(answer, EndsWith("\r\n\r\nunexpected EOF\n"));
+  }
+  EXPECT_THAT(server.handler().seen(), IsEmpty());
+}
+
+// What the handler is told, whether or not anybody can read the answer.
+std::pair<std::string, std::string> BodyAndReason(bool reset, std::size_t offload_body_bytes) {
+  std::promise<std::pair<std::string, std::string>> told;
+  ServerOptions options;
+  options.offload_body_bytes = offload_body_bytes;
+  TestServer server(options);
+  server.handler().on_broken_body = [&](const Request& request, std::string_view reason) {
+    told.set_value({std::string(request.body), std::string(reason)});
+    return Response::PlainError(400, reason);
+  };
+  Client client = server.Connect();
+  client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n");
+  client.ReadUntil("100 Continue\r\n\r\n");
+  client.Send("hello");
+  if (reset) {
+    Client witness = server.Connect();  // until the body has been read: a reset takes it away
+    for (int i = 0; i < 20; ++i) {
+      witness.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+      witness.ReadResponse();
+    }
+    const linger now{1, 0};
+    setsockopt(client.fd(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+  client.Close();
+  return told.get_future().get();
+}
+
+TEST(BrokenBodyTest, IsToldToTheHandlerWithItsReason) {
+  for (const std::size_t offload_body_bytes : {std::size_t{1}, std::size_t{1000}}) {
+    EXPECT_THAT(BodyAndReason(false, offload_body_bytes),
+                ::testing::Pair("hello", "unexpected EOF"));
+    const auto [body, reason] = BodyAndReason(true, offload_body_bytes);
+    EXPECT_EQ(body, "hello");
+    EXPECT_THAT(reason,
+                ::testing::MatchesRegex("read tcp 127\\.0\\.0\\.1:[0-9]+->127\\.0\\.0\\.1:[0-9]+: "
+                                        "read: connection reset by peer"));
+  }
+}
+
+TEST(BrokenHeadTest, IsRefused) {
   TestServer server;
   Client client = server.Connect();
-  client.Send("PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhello");
+  client.Send("PUT / HTTP/1.1\r\nHost");
   client.CloseWrite();
-  EXPECT_EQ(client.ReadToEnd(), "");
-  EXPECT_THAT(server.handler().seen(), IsEmpty());
+  EXPECT_EQ(client.ReadToEnd(),
+            "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            "Connection: close\r\n\r\n400 Bad Request");
 }
 
 TEST(ConnectionTest, AnswersAClientThatClosedItsSide) {

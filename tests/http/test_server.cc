@@ -35,6 +35,10 @@ Response RecordingHandler::OnRequest(const Request& request) {
   return response;
 }
 
+Response RecordingHandler::OnBrokenBody(const Request& request, std::string_view reason) {
+  return on_broken_body ? on_broken_body(request, reason) : Handler::OnBrokenBody(request, reason);
+}
+
 std::vector<Seen> RecordingHandler::seen() const {
   const MutexLock lock(mutex_);
   return seen_;

@@ -37,6 +37,7 @@ class RecordingHandler : public Handler {
  public:
   std::optional<Response> OnHeader(const Request& request) override;
   Response OnRequest(const Request& request) override;
+  Response OnBrokenBody(const Request& request, std::string_view reason) override;
 
   std::vector<Seen> seen() const;
   std::vector<std::string> bodies() const;
@@ -44,6 +45,7 @@ class RecordingHandler : public Handler {
   // Set before the server starts; null does as described above.
   std::function<std::optional<Response>(const Request&)> on_header;
   std::function<Response(const Request&)> on_request;
+  std::function<Response(const Request&, std::string_view)> on_broken_body;
 
  private:
   mutable Mutex mutex_;

@@ -61,7 +61,7 @@ TEST(ConfigTest, HasUpstreamsDefaultsAndOurLimits) {
   EXPECT_EQ(config.limits.bodies_bytes_max, 256u << 20);
   EXPECT_EQ(config.limits.header_timeout, 30s);
   EXPECT_EQ(config.limits.body_timeout, 60s);
-  EXPECT_EQ(config.limits.idle_timeout, 5min);
+  EXPECT_EQ(config.limits.idle_timeout, 67min + 13s);
   EXPECT_EQ(config.limits.response_timeout, 60s);
 }
 
