@@ -23,7 +23,8 @@ struct JsonLimits {
 // that no double can hold are refused. Errors name line and column.
 Result<Json> ParseJson(std::string_view text, JsonLimits limits = {});
 
-// Two blanks for each level, members in their order, no line end at the end.
+// Two blanks for each level, members in their order, no line end at the end. Numbers that are no
+// integers of 64 bits may differ from what was read in their last digit.
 std::string PrettyJson(const Json& value);
 
 // The member, or null where `value` is no object or has none.

@@ -4,6 +4,7 @@
 // image in parts, with a line "--" between them, that is packed here so that what is found does not
 // end at the first digest: @0 stands for the digest of part 0, #0 for its size; the last part is
 // index.json. 'm': the same, and the last part is manifest.json.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -89,12 +90,25 @@ void CheckLayer(std::string_view bytes) {
   if (scan->diff_id && !scan->is_gzip) CHECK(*scan->diff_id == scan->digest);
 }
 
+// Boost reads what is no integer with an error in the last digit, so that what it reads back of
+// such a number may be its neighbour.
+bool HasFraction(const Json& value) {
+  if (value.is_double()) return true;
+  if (const JsonObject* const object = value.if_object()) {
+    return std::ranges::any_of(*object,
+                               [](const auto& member) { return HasFraction(member.value()); });
+  }
+  const JsonArray* const array = value.if_array();
+  return array != nullptr && std::ranges::any_of(*array, HasFraction);
+}
+
 void CheckDocument(std::string_view text) {
   const auto document = ParseJson(text);
   if (!document) return;
   const std::string pretty = PrettyJson(*document);
   const auto again = ParseJson(pretty, {.bytes_max = 64u << 20});
-  CHECK(again && PrettyJson(*again) == pretty);
+  CHECK(again);
+  CHECK(HasFraction(*document) || PrettyJson(*again) == pretty);
   (void)ParseDescriptor(*document).has_value();
 }
 
