@@ -202,7 +202,7 @@ fuzz: build/deps-verify ## each fuzzer for FUZZ_SECONDS (10; before an issue is 
 	python3 tests/fuzz/run.py --build build/fuzz --seconds $(FUZZ_SECONDS) --jobs $(JOBS) --report build/verify-fuzzers.xml
 
 .PHONY: fuzz-corpus
-fuzz-corpus: build/deps-verify ## take what fuzzing has found into tests/data/corpus, within bounds
+fuzz-corpus: build/deps-verify ## take what fuzzing has found into tests/data/corpus, within bounds; not while it runs
 	python3 tests/fuzz/run.py --build build/fuzz --merge --jobs $(JOBS)
 
 .PHONY: lint
