@@ -28,15 +28,23 @@ void FamilySet::Clear() {
   ClearBounded(points);
   ClearBounded(backing);
   arena_->release();
+  interned_bytes_ = 0;
   labels_valid = false;
   names_plain = false;
   verbatim = {};
+}
+
+std::size_t FamilySet::footprint() const {
+  return sizeof(FamilySet) + interned_bytes_ + families.capacity() * sizeof(Family) +
+         metrics.capacity() * sizeof(Metric) + labels.capacity() * sizeof(Label) +
+         points.capacity() * sizeof(Point) + backing.capacity() * sizeof(backing[0]);
 }
 
 std::string_view FamilySet::Intern(std::string_view text) {
   if (text.empty()) return {};
   char* copy = static_cast<char*>(arena_->allocate(text.size(), alignof(char)));
   std::memcpy(copy, text.data(), text.size());
+  interned_bytes_ += text.size();
   return {copy, text.size()};
 }
 

@@ -9,6 +9,7 @@
 // Not thread-safe. A set must not outlive the body it was parsed from.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <memory_resource>
@@ -114,6 +115,9 @@ class FamilySet {
   // A copy of `text` that lives until Clear().
   std::string_view Intern(std::string_view text);
 
+  // Bytes of memory, without what `backing` keeps alive.
+  std::size_t footprint() const;
+
   // Appends a metric to a family and returns its index.
   std::uint32_t AddMetric(std::uint32_t family);
   // Appends a point to a metric.
@@ -137,6 +141,7 @@ class FamilySet {
 
  private:
   std::unique_ptr<std::pmr::monotonic_buffer_resource> arena_;
+  std::size_t interned_bytes_ = 0;
 };
 
 // Inline: the parsers call these once per sample line.

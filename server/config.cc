@@ -50,6 +50,9 @@ constexpr std::array kFlags = std::to_array<FlagSpec>({
     {"web.max-inflight-body-bytes", Kind::kValue, "268435456",
      "Memory for all unfinished requests together, bodies and long headers; above it reading "
      "stops, then 503 is answered. 0 for no limit."},
+    {"web.max-scrape-bytes", Kind::kValue, "1073741824",
+     "Memory that slow scrapes may hold of what was replaced or deleted since they began; above it "
+     "the oldest one is cut off. 0 for no limit."},
     {"web.read-header-timeout", Kind::kValue, "30s",
      "Time for a request's header to arrive (answer: 408). 0 for no limit."},
     {"web.read-body-timeout", Kind::kValue, "1m",
@@ -188,6 +191,7 @@ class ConfigBuilder {
     if (name == "web.max-inflight-body-bytes") {
       return TakeBytes(value, config_.limits.bodies_bytes_max);
     }
+    if (name == "web.max-scrape-bytes") return TakeBytes(value, config_.held_bytes_max);
     return {};
   }
 

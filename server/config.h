@@ -37,6 +37,7 @@ struct Config {
   std::chrono::milliseconds persistence_interval{0};
   SyncMode persistence_sync = SyncMode::kAlways;
   http::Limits limits;
+  std::uint64_t held_bytes_max = 0;  // by readers whose answers are still leaving; 0: no limit
   // Of values that are taken but are probably not what was meant; for the log.
   std::vector<std::string> warnings;
   // Every flag that has a value to show, effective values, sorted by name.

@@ -164,6 +164,7 @@ GatewayOptions MakeGatewayOptions(const Config& config, WallTime start) {
   options.build_information = BuildInformation();
   options.flags = config.shown_flags;
   options.start_time = start;
+  options.held_bytes_max = config.held_bytes_max;
   return options;
 }
 
@@ -207,12 +208,15 @@ int ServeUntilTold(const Config& config, const SystemClock& clock, Logger& log) 
   GatewayOptions gateway_options = MakeGatewayOptions(config, start.wall);
   gateway_options.quit = [&termination] { termination.Request(); };
   if (durable) gateway_options.durability = [&durable] { return durable->Facts(); };
+  http::Server* engine = nullptr;  // there before the first answer, and as long as the last
+  gateway_options.look = [&engine] { engine->CutOffAbandoned(); };
   Gateway gateway(store, commands, own_metrics, ttl, clock, log, std::move(gateway_options));
 
   http::ServerOptions server_options;
   server_options.limits = config.limits;
   server_options.threads = std::clamp(std::thread::hardware_concurrency(), 2u, 4u);
   http::Server server(gateway, server_options, clock, log);
+  engine = &server;
   if (const Status status = Listen(server, config, log); !status) {
     log.Error("HTTP server stopped", {{"err", std::string_view(status.error().message)}});
     if (durable) durable->Withdraw();

@@ -65,6 +65,8 @@ class Connection final : public Recipient {
   void Drain();
   // Ends at once; what a worker has of it stays until that is done.
   void Abort();
+  // Ends at once, and so that the client notices, if its answer has been abandoned.
+  void CutOffIfAbandoned();
   // The end of a wait that Await() began.
   void TakeLateResponse(std::unique_ptr<LateResponse> late) override;
   // Its share of the budget may be there now. False if it is not.
@@ -163,6 +165,7 @@ class Connection final : public Recipient {
   void Linger();
   void GiveUp() noexcept;
   void Close();
+  void Reset();
 
   const Limits& limits() const { return thread_.engine().options.limits; }
   void SetDeadline(std::chrono::milliseconds timeout);

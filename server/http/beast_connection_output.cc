@@ -100,8 +100,10 @@ void Connection::Flush() {
   output.clear();
 }
 
-// Asks the source for more and frames it. False: it broke its promise about the length.
+// Asks the source for more and frames it. False: it has been abandoned, or broke its promise about
+// the length.
 bool Connection::NextBatch(Outgoing& out) {
+  if (out.source->abandoned()) return false;
   out.segments.clear();
   out.pieces.clear();
   out.next_segment = 0;
@@ -132,7 +134,7 @@ bool Connection::Pump() {
   if (out.source != nullptr) {
     out.lead.clear();
     if (!NextBatch(out)) {
-      Close();
+      out.source->abandoned() ? Reset() : Close();
       return false;
     }
     if (out.source != nullptr) {
@@ -184,6 +186,24 @@ bool Connection::SendSegments(Outgoing& out) {
     if (sent > 0) out.segments[out.next_segment].remove_prefix(sent);
   }
   return true;
+}
+
+void Connection::CutOffIfAbandoned() {
+  const bool leaving = outgoing_ != nullptr && outgoing_->source != nullptr;
+  const bool waiting = ready_ != nullptr && ready_->response.stream != nullptr;
+  if ((leaving && outgoing_->source->abandoned()) ||
+      (waiting && ready_->response.stream->abandoned())) {
+    Run([this] { Reset(); });
+  }
+}
+
+// With an end of the usual kind a client could take for complete what has no length, and the kernel
+// would keep what the client does not take.
+void Connection::Reset() {
+  if (stage_ == Stage::kClosed) return;
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  (void)setsockopt(descriptor_.native_handle(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  Close();
 }
 
 // A socket becomes writable when a good part of its buffer, which may be megabytes, is empty again.

@@ -330,6 +330,22 @@ void IoThread::Abort() {
 
 // ---- What connections share ----
 
+void IoThread::PostCutOff() noexcept {
+  if (cut_off_posted_.exchange(true)) return;
+  try {
+    Post([this] {
+      cut_off_posted_ = false;
+      Connection* next = nullptr;
+      for (Connection* connection = first_; connection != nullptr; connection = next) {
+        next = connection->next;
+        connection->CutOffIfAbandoned();
+      }
+    });
+  } catch (...) {  // no memory: whoever wants it says so again
+    cut_off_posted_ = false;
+  }
+}
+
 std::string_view IoThread::Date(WallTime now) noexcept {
   const std::int64_t second =
       std::chrono::floor<std::chrono::seconds>(now).time_since_epoch().count();

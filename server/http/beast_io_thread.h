@@ -112,6 +112,8 @@ class IoThread {
   // From any thread; does not fail. What is wanted several times before the thread comes to it is
   // done once.
   void Wake(WakeReason reason) noexcept;
+  // Has it look for connections whose answer has been abandoned.
+  void PostCutOff() noexcept;
   // Where answers that come later are put, from any thread.
   const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
 
@@ -195,6 +197,7 @@ class IoThread {
   std::vector<std::unique_ptr<Listener>> listeners_;
   Connection* paused_first_ = nullptr;
   Connection* paused_last_ = nullptr;
+  std::atomic<bool> cut_off_posted_{false};
   const std::shared_ptr<Mailbox> mailbox_;
   Connection* first_ = nullptr;  // intrusive list of all connections
   bool draining_ = false;

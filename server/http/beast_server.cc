@@ -165,6 +165,10 @@ Result<std::string> Server::Adopt(int descriptor) {
 
 void Server::Start() { impl_->Start(); }
 
+void Server::CutOffAbandoned() noexcept {
+  for (const auto& thread : impl_->engine.threads) thread->PostCutOff();
+}
+
 void Server::Shutdown() { impl_->Shutdown(); }
 
 void RaiseOpenFilesLimit() {

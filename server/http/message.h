@@ -56,6 +56,12 @@ class BodySource {
   // together between a few KB and about 1 MB, so that one call never holds a thread for long.
   // They stay valid until the next call or destruction. Nothing appended: the body is complete.
   virtual void Next(std::vector<std::string_view>& pieces) = 0;
+
+  // True from the moment at which the rest of the body is not to be sent any more, for example
+  // because what it keeps in memory is needed elsewhere. The engine then destroys it, and ends the
+  // connection so that the client notices. It asks before each call of Next(), and when it is told
+  // to ask (Server::CutOffAbandoned). Thread-safe.
+  virtual bool abandoned() const noexcept { return false; }
 };
 
 struct Response;

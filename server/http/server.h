@@ -62,6 +62,11 @@ class Server {
   // system has no threads left; then none runs.
   void Start();
 
+  // Has the I/O threads look for answers whose body has been abandoned, and reset their
+  // connections. Returns at once, and costs next to nothing while they have not come to it. From
+  // any thread.
+  void CutOffAbandoned() noexcept;
+
   // Closes the listeners and idle connections at once, answers fully received requests with
   // `Connection: close`, gives half-received bodies `drain_timeout` and then 503. Returns when no
   // connection is left, within about 5 s. Idempotent; callable from any thread but the server's.

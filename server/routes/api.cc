@@ -64,7 +64,7 @@ Response Gateway::ApiMetrics(const Request& request) {
   const bool more = json->Write(kWholeBodyBytes, response.body);
   if (more) {
     json->PutBack(std::exchange(response.body, {}));
-    response.stream = std::move(json);
+    response.stream = scrapes_->Watch(std::move(json), request.remote_address);
   }
   return response;
 }

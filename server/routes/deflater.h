@@ -14,6 +14,9 @@ class Deflater {
   static constexpr int kRaw = -MAX_WBITS;
   static constexpr int kGzip = MAX_WBITS + 16;
 
+  // What one takes of memory, about: zlib's manual has the formula.
+  static constexpr std::size_t kBytes = (std::size_t{1} << (MAX_WBITS + 2)) + (1u << 17) + 8192;
+
   // `window_bits`: one of the above.
   explicit Deflater(int window_bits) {
     ready_ = deflateInit2(&stream_, kLevel, Z_DEFLATED, window_bits, kMemoryLevel,

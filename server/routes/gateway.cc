@@ -16,7 +16,14 @@ Gateway::Gateway(MetricStore& store, CommandLog& commands, OwnMetrics& own_metri
       clock_(clock),
       log_(log),
       options_(std::move(options)),
-      router_(options_.routes) {}
+      router_(options_.routes),
+      scrapes_(std::make_shared<OpenScrapes>(
+          store.memory(), OpenScrapes::Options{options_.held_bytes_max, options_.look}, clock,
+          log)) {
+  scrapes_->Open();
+}
+
+Gateway::~Gateway() { scrapes_->Close(); }
 
 std::optional<Response> Gateway::OnHeader(const Request& request) {
   if (auto redirect = router_.CleaningRedirect(request.method, request.target)) return redirect;

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "exposition/names.h"
 #include "server/http/handler.h"
 #include "server/routes/grouping_path.h"
+#include "server/routes/open_scrapes.h"
 #include "server/routes/own_metrics.h"
 #include "server/routes/router.h"
 #include "store/command_log.h"
@@ -45,6 +47,12 @@ struct GatewayOptions {
   std::function<void()> quit = {};
   // Where commands are kept, if they are: for the own metrics.
   std::function<DurabilityFacts()> durability = {};
+  // What readers whose answers are still leaving may hold together, in bytes; 0: no limit. Beyond
+  // it the one with the oldest versions is abandoned (open_scrapes.h), and `look` is called, on any
+  // thread, to have the engine see that at once. Without it the engine sees it when it asks for
+  // more of the body.
+  std::uint64_t held_bytes_max = 0;
+  std::function<void()> look = {};
 };
 
 // Thread-safe.
@@ -53,6 +61,7 @@ class Gateway final : public http::Handler {
   // All references must outlive the gateway, and the gateway all answers that come later.
   Gateway(MetricStore& store, CommandLog& commands, OwnMetrics& own_metrics, const TtlPolicy& ttl,
           const Clock& clock, Logger& log, GatewayOptions options);
+  ~Gateway() override;
 
   std::optional<http::Response> OnHeader(const http::Request& request) override;
   http::Response OnRequest(const http::Request& request) override;
@@ -101,6 +110,7 @@ class Gateway final : public http::Handler {
   Logger& log_;
   const GatewayOptions options_;
   const Router router_;
+  const std::shared_ptr<OpenScrapes> scrapes_;
 };
 
 template <typename Answer>

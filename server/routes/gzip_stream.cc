@@ -16,10 +16,14 @@ constexpr std::size_t kInputBytesPerCall = kScrapeBytesPerCall;
 
 }  // namespace
 
-GzipStream::GzipStream(std::unique_ptr<http::BodySource> plain)
+GzipStream::GzipStream(std::unique_ptr<ReaderBody> plain)
     : plain_(std::move(plain)), deflater_(std::make_unique<Deflater>(Deflater::kGzip)) {}
 
 GzipStream::~GzipStream() = default;
+
+std::size_t GzipStream::buffered_bytes() const {
+  return plain_->buffered_bytes() + Deflater::kBytes + output_.capacity();
+}
 
 void GzipStream::Next(std::vector<std::string_view>& pieces) {
   output_.clear();

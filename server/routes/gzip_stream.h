@@ -7,20 +7,22 @@
 #include <vector>
 
 #include "server/http/message.h"
+#include "server/routes/reader_body.h"
 
 namespace pgw {
 
 class Deflater;
 
-class GzipStream final : public http::BodySource {
+class GzipStream final : public ReaderBody {
  public:
-  explicit GzipStream(std::unique_ptr<http::BodySource> plain);
+  explicit GzipStream(std::unique_ptr<ReaderBody> plain);
   ~GzipStream() override;
 
   void Next(std::vector<std::string_view>& pieces) override;
+  std::size_t buffered_bytes() const override;
 
  private:
-  std::unique_ptr<http::BodySource> plain_;
+  std::unique_ptr<ReaderBody> plain_;
   std::unique_ptr<Deflater> deflater_;
   std::vector<std::string_view> input_;
   std::string output_;

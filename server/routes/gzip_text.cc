@@ -130,6 +130,12 @@ void GzipText::Next(std::vector<std::string_view>& pieces) {
   }
 }
 
+std::size_t GzipText::buffered_bytes() const {
+  return text_->buffered_bytes() + (deflater_ != nullptr ? Deflater::kBytes : 0) +
+         (growing_ ? growing_->bytes.capacity() : 0) + output_.capacity() +
+         parts_.capacity() * sizeof(Part);
+}
+
 void GzipText::AddKept(const DeflatedText& kept) {
   CountPart(kept);
   parts_.push_back({&kept, 0, 0});
@@ -162,7 +168,10 @@ std::size_t GzipText::CompressForBlock(const TextPiece& piece) {
   growing_->crc_operator =
       static_cast<std::uint32_t>(crc32_combine_gen(static_cast<z_off_t>(piece.text.size())));
   CountPart(*growing_);
-  piece.block->deflated().Keep(std::move(*growing_), text_->pushed().deflated_bytes());
+  // With an outdated block it would help nobody, and be held uncounted.
+  if (!piece.block->outdated()) {
+    piece.block->deflated().Keep(std::move(*growing_), text_->pushed().deflated_bytes());
+  }
   growing_.reset();
   return text.size();
 }

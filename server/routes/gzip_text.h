@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/http/message.h"
+#include "server/routes/reader_body.h"
 #include "server/routes/scrape_body.h"
 #include "store/deflated_text.h"
 
@@ -23,7 +23,7 @@ namespace pgw {
 
 class Deflater;
 
-class GzipText final : public http::BodySource {
+class GzipText final : public ReaderBody {
  public:
   explicit GzipText(std::unique_ptr<const TextScrape> text);
   ~GzipText() override;
@@ -32,6 +32,7 @@ class GzipText final : public http::BodySource {
   std::optional<std::uint64_t> length() const { return length_; }
 
   void Next(std::vector<std::string_view>& pieces) override;
+  std::size_t buffered_bytes() const override;
 
  private:
   // A part of the answer: a kept text, or what output_ has from one place to another.

@@ -85,10 +85,7 @@ void MetricsJson::Step(std::string& out) {
         state_ = State::kEnd;
         return;
       }
-      batch_.clear();
-      group_ = 0;
-      cursor_ = store_.ListGroups(now_, cursor_, kGroupsPerBatch, batch_);
-      more_batches_ = cursor_ != 0;
+      TakeBatch();
       break;
     case State::kInGroup:
       if (member_ < members_.size()) return WriteMember(out);
@@ -102,6 +99,26 @@ void MetricsJson::Step(std::string& out) {
     case State::kEnd:
       break;
   }
+}
+
+void MetricsJson::TakeBatch() {
+  batch_.clear();
+  group_ = 0;
+  cursor_ = store_.ListGroups(now_, cursor_, kGroupsPerBatch, batch_);
+  more_batches_ = cursor_ != 0;
+  ++batches_;
+  batch_bytes_ = batch_.capacity() * sizeof(GroupView);
+  for (const GroupView& group : batch_) {
+    batch_bytes_ += group.key.capacity() +
+                    group.families.capacity() * sizeof(GroupView::FamilyEntry) +
+                    group.texts.capacity() * sizeof(SharedText);
+    for (const SharedText& text : group.texts) batch_bytes_ += text.view().size();
+  }
+}
+
+std::size_t MetricsJson::buffered_bytes() const {
+  return sizeof(MetricsJson) + batch_bytes_ + samples_.footprint() + buffer_.capacity() +
+         members_.capacity() * sizeof(Member) + labels_.capacity() * sizeof(labels_[0]);
 }
 
 void MetricsJson::StartGroup(std::string& out) {

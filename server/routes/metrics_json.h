@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "exposition/family_set.h"
-#include "server/http/message.h"
+#include "server/routes/reader_body.h"
 #include "store/metric_store.h"
 
 namespace pgw {
@@ -20,11 +20,15 @@ void AppendMetricJson(const FamilySet& set, const Metric& metric, MetricType typ
 
 // The answer's body. Holds one batch of groups and one group's parsed family at a time; the store
 // must outlive it.
-class MetricsJson final : public http::BodySource {
+class MetricsJson final : public ReaderBody {
  public:
   MetricsJson(MetricStore& store, Instant now);
 
   void Next(std::vector<std::string_view>& pieces) override;
+
+  std::size_t buffered_bytes() const override;
+  // By batches.
+  std::uint64_t refreshes() const override { return batches_; }
 
   // Appends about `bytes` more of the body, or the rest. False: that was all.
   bool Write(std::size_t bytes, std::string& out);
@@ -44,6 +48,7 @@ class MetricsJson final : public http::BodySource {
     std::size_t family = 0;
   };
 
+  void TakeBatch();
   void Step(std::string& out);
   void StartGroup(std::string& out);
   void WriteMember(std::string& out);
@@ -59,7 +64,9 @@ class MetricsJson final : public http::BodySource {
   bool more_batches_ = true;
   bool first_group_ = true;
   std::vector<GroupView> batch_;
-  std::size_t group_ = 0;  // in batch_
+  std::uint64_t batches_ = 0;    // taken so far
+  std::size_t batch_bytes_ = 0;  // of the views, without blocks
+  std::size_t group_ = 0;        // in batch_
   std::vector<std::pair<std::string_view, std::string_view>> labels_;
   std::vector<Member> members_;
   std::size_t member_ = 0;

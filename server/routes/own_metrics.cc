@@ -86,6 +86,14 @@ constexpr std::array kFamilies = std::to_array<Description>({
     {"pushgateway_persistence_sync_duration_seconds",
      "Time from the write of a batch to the journal until it was on the disk.",
      MetricType::kHistogram, true},
+    {"pushgateway_scrape_held_bytes",
+     "Memory that scrapes and API requests hold whose answers are still being sent: what was "
+     "replaced or deleted since they began, and what they have prepared to send.",
+     MetricType::kGauge, true},
+    {"pushgateway_scrapes_cut_off_total",
+     "Scrapes and API requests that were cut off because slow clients held more memory than "
+     "--web.max-scrape-bytes.",
+     MetricType::kCounter, true},
     {"pushgateway_series", "Pushed sample lines that a scrape shows.", MetricType::kGauge, true},
     {"pushgateway_store_bytes", "Memory that holds pushed metrics.", MetricType::kGauge, true},
 });
@@ -380,6 +388,8 @@ void OwnMetrics::Collect(const StoreFacts& store, const std::optional<Durability
   AddProcess(ReadProcess(), filler);
   for (prometheus::MetricFamily& family : impl_->registry.Collect()) AddCollected(family, filler);
   filler.AddSingle("pushgateway_groups", static_cast<double>(store.groups));
+  filler.AddSingle("pushgateway_scrape_held_bytes", static_cast<double>(store.held_bytes));
+  filler.AddSingle("pushgateway_scrapes_cut_off_total", static_cast<double>(store.cut_off));
   filler.AddSingle("pushgateway_series", static_cast<double>(store.series));
   filler.AddSingle("pushgateway_store_bytes", static_cast<double>(store.bytes));
   if (durability) {

@@ -54,6 +54,8 @@ struct StoreFacts {
   std::size_t groups = 0;
   std::size_t series = 0;
   std::size_t bytes = 0;
+  std::size_t held_bytes = 0;  // by readers alone
+  std::uint64_t cut_off = 0;   // readers, for holding too much
 };
 
 // Thread-safe.

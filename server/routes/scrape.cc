@@ -27,7 +27,8 @@ Response Gateway::Scrape(const Request& request) {
     return Response::PlainError(
         500, "An error has occurred while serving metrics:\n\n" + error->message);
   }
-  const StoreFacts facts{snapshot->groups(), snapshot->series(), store_.Stats().bytes};
+  const StoreFacts facts{snapshot->groups(), snapshot->series(), store_.Stats().bytes,
+                         scrapes_->held_bytes(), scrapes_->cut_off()};
   auto own = std::make_unique<FamilySet>();
   std::optional<DurabilityFacts> durability;
   if (options_.durability) durability = options_.durability();
@@ -40,21 +41,22 @@ Response Gateway::Scrape(const Request& request) {
   response.headers.emplace_back("Content-Type", ContentType(format));
   if (gzip) response.headers.emplace_back("Content-Encoding", "gzip");
   if (format.format != ExpositionFormat::kText) {
-    response.stream = std::make_unique<MessageScrape>(std::move(content), format);
-    if (gzip) response.stream = std::make_unique<GzipStream>(std::move(response.stream));
+    std::unique_ptr<ReaderBody> body = std::make_unique<MessageScrape>(std::move(content), format);
+    if (gzip) body = std::make_unique<GzipStream>(std::move(body));
+    response.stream = scrapes_->Watch(std::move(body), request.remote_address);
     return response;
   }
   auto text = std::make_unique<TextScrape>(std::move(content), format.escaping);
   if (!gzip) {
     response.stream_length = text->length();
-    response.stream = std::move(text);
+    response.stream = scrapes_->Watch(std::move(text), request.remote_address);
   } else if (text->length() <= kWholeBodyBytes) {
     GzipStream stream(std::move(text));
     response.body = ReadAll(stream);
   } else {
     auto zipped = std::make_unique<GzipText>(std::move(text));
     response.stream_length = zipped->length();
-    response.stream = std::move(zipped);
+    response.stream = scrapes_->Watch(std::move(zipped), request.remote_address);
   }
   return response;
 }

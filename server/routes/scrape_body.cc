@@ -72,6 +72,13 @@ TextScrape::TextScrape(ScrapeContent content, Escaping escaping) : content_(std:
                   content_.pushed->block_count());
   MergedFamilies families(content_);
   while (const auto item = families.Next()) AddFamily(*item, escaping);
+  content_bytes_ = ContentBytes();
+}
+
+std::size_t TextScrape::ContentBytes() const {
+  std::size_t bytes = content_.footprint() + pieces_.capacity() * sizeof(TextPiece);
+  for (const auto& text : texts_) bytes += sizeof(std::string) + text->capacity();
+  return bytes;
 }
 
 void TextScrape::Add(std::string_view piece) {
@@ -162,7 +169,10 @@ void TextScrape::Next(std::vector<std::string_view>& pieces) {
 }
 
 MessageScrape::MessageScrape(ScrapeContent content, Negotiated format)
-    : content_(std::move(content)), format_(format), families_(content_) {}
+    : content_(std::move(content)),
+      content_bytes_(content_.footprint()),
+      format_(format),
+      families_(content_) {}
 
 void MessageScrape::Next(std::vector<std::string_view>& pieces) {
   if (sent_ == buffer_.size()) {

@@ -14,6 +14,7 @@
 #include "exposition/names.h"
 #include "exposition/negotiation.h"
 #include "server/http/message.h"
+#include "server/routes/reader_body.h"
 #include "store/snapshot.h"
 
 namespace pgw {
@@ -26,6 +27,9 @@ inline constexpr std::size_t kScrapeBytesPerCall = 56 * 1024;
 struct ScrapeContent {
   std::unique_ptr<const FamilySet> own;
   std::shared_ptr<const Snapshot> pushed;
+
+  // Bytes of memory, without the blocks.
+  std::size_t footprint() const { return own->footprint() + pushed->footprint(); }
 };
 
 // Walks both by name, as the default escaping emits names. A name in both is one family.
@@ -48,7 +52,7 @@ class MergedFamilies {
 };
 
 // Text 0.0.4. Refers to the snapshot's blocks instead of copying them; small pieces are gathered.
-class TextScrape final : public http::BodySource {
+class TextScrape final : public ReaderBody {
  public:
   TextScrape(ScrapeContent content, Escaping escaping);
 
@@ -60,8 +64,10 @@ class TextScrape final : public http::BodySource {
   const Snapshot& pushed() const { return *content_.pushed; }
 
   void Next(std::vector<std::string_view>& pieces) override;
+  std::size_t buffered_bytes() const override { return content_bytes_ + gathered_.capacity(); }
 
  private:
+  std::size_t ContentBytes() const;
   void Add(std::string_view piece);
   void AddOwned(std::string text);
   void AddFamily(const MergedFamilies::Item& item, Escaping escaping);
@@ -74,14 +80,16 @@ class TextScrape final : public http::BodySource {
   std::size_t at_ = 0;      // the next one of pieces_
   std::size_t offset_ = 0;  // in it
   std::string gathered_;
+  std::size_t content_bytes_ = 0;
 };
 
 // The three protobuf forms, family by family.
-class MessageScrape final : public http::BodySource {
+class MessageScrape final : public ReaderBody {
  public:
   MessageScrape(ScrapeContent content, Negotiated format);
 
   void Next(std::vector<std::string_view>& pieces) override;
+  std::size_t buffered_bytes() const override { return content_bytes_ + buffer_.capacity(); }
 
  private:
   void AppendFamily(const MergedFamilies::Item& item, std::string& out);
@@ -91,6 +99,7 @@ class MessageScrape final : public http::BodySource {
   Family Frame(const MergedFamilies::Item& item) const;
 
   const ScrapeContent content_;
+  const std::size_t content_bytes_;
   const Negotiated format_;
   MergedFamilies families_;
   std::string buffer_;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What was pushed and is gone, and what slow readers held of it, goes back to the system.
+"""What was pushed and is gone, and what slow readers held of it, goes back to the system; and readers
+hold no more than --web.max-scrape-bytes.
 
     memory_returned.py --program build/dev/server/pushgateway [--only long-readers]
 
@@ -14,6 +15,7 @@ import sys
 import time
 from random import Random
 
+import scrapes
 from harness import Failure, Server, Tally, build_request
 
 MIB = 1 << 20
@@ -153,7 +155,56 @@ def long_readers(program: pathlib.Path, readers: int, tally: Tally) -> None:
             tally.check(f"{readers} long {kind} readers that have left", gone)
 
 
-PARTS = ("few-large-families", "long-readers")
+def is_cut_off(reader: socket.socket) -> bool:
+    """Takes what is there of an answer; whether its connection was reset then."""
+    reader.settimeout(20)
+    try:
+        while reader.recv(1 << 20):
+            pass
+    except ConnectionResetError:
+        return True
+    except TimeoutError:
+        pass
+    return False
+
+
+def bounded_readers(program: pathlib.Path, readers: int, tally: Tally) -> None:
+    budget = 64 * MIB
+    for kind, (target, headers) in READS.items():
+        with Server(program, [f"--web.max-scrape-bytes={budget}"]) as server:
+            warm_up(server)
+
+            def bounded() -> None:
+                push(server, large_body(0))
+                push(server, large_body(1))
+                open_readers, peak, held = [], 0, 0.0
+                for number in range(readers):
+                    open_readers.append(stalled_reader(server, target, headers))
+                    push(server, large_body(number + 2))
+                    peak = max(peak, anonymous(server))
+                    found = scrapes.samples(server.scrape())
+                    if not float(found['small{instance="",job="small"}']) == 1:
+                        raise Failure("a healthy scrape is not answered")
+                    held = max(held, float(found["pushgateway_scrape_held_bytes"]))
+                print(f"  {readers} {kind} readers: at most {peak / MIB:.0f} MiB, {held / MIB:.0f} of them held")
+                # The budget, one version more of all, the store, and what a push needs while it is judged.
+                if peak > budget + 6 * FAMILIES * SERIES * 160:
+                    raise Failure(f"{peak / MIB:.0f} MiB with a budget of {budget / MIB:.0f}")
+                cut_off = float(scrapes.samples(server.scrape())["pushgateway_scrapes_cut_off_total"])
+                if not readers - 5 <= cut_off < readers:
+                    raise Failure(f"{cut_off} of {readers} were cut off")
+                if not is_cut_off(open_readers[0]):
+                    raise Failure("the oldest reader does not notice that its answer is incomplete")
+                lines = [line for line in server.log if "max-scrape-bytes" in line]
+                if not lines or "remote_address=127.0.0.1:" not in lines[0] or len(lines) > readers / 2:
+                    raise Failure(f"the log says {lines}")
+                for reader in open_readers:
+                    reader.close()
+
+            tally.check(f"{readers} slow {kind} readers and a budget", bounded)
+
+
+PARTS = ("few-large-families", "long-readers", "bounded-readers")
 
 
 def main() -> int:
@@ -169,6 +220,8 @@ def main() -> int:
         few_large_families(program, tally)
     if "long-readers" in parts:
         long_readers(program, arguments.readers, tally)
+    if "bounded-readers" in parts:
+        bounded_readers(program, 2 * arguments.readers, tally)
     return tally.finish()
 
 

@@ -2,7 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/socket.h>
+
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <deque>
 #include <string>
@@ -235,6 +238,42 @@ TEST(StreamingTest, DestroysTheSourceWhenTheClientStopsReading) {
   Client client = server.Connect(4096);
   client.Send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_TRUE(gone.Wait());
+}
+
+TEST(StreamingTest, ResetsAConnectionWhoseAnswerIsAbandonedWhileItsClientStalls) {
+  class Abandoned final : public BodySource {
+   public:
+    Abandoned(const std::atomic<bool>* given_up, Latch* gone) : given_up_(given_up), body_(gone) {}
+    void Next(std::vector<std::string_view>& pieces) override { body_.Next(pieces); }
+    bool abandoned() const noexcept override { return *given_up_; }
+
+   private:
+    const std::atomic<bool>* given_up_;
+    Endless body_;
+  };
+  for (const std::string version : {"1.0", "1.1"}) {
+    std::atomic<bool> given_up = false;
+    Latch gone;
+    TestServer server;
+    server.handler().on_request = [&](const Request&) {
+      Response response;
+      response.stream = std::make_unique<Abandoned>(&given_up, &gone);
+      return response;
+    };
+    Client client = server.Connect(4096);
+    client.Send("GET / HTTP/" + version + "\r\nHost: h\r\n\r\n");
+    client.ReadSome(100);
+    given_up = true;
+    server.server().CutOffAbandoned();
+    EXPECT_TRUE(gone.Wait());
+    char buffer[4096];
+    ssize_t size = 0;
+    do {
+      size = recv(client.fd(), buffer, sizeof buffer, 0);
+    } while (size > 0);
+    EXPECT_EQ(size, -1) << "an end could be taken for that of the body";
+    EXPECT_EQ(errno, ECONNRESET);
+  }
 }
 
 TEST(StreamingTest, DoesNotHoldUpOthersOnTheSameThread) {

@@ -27,8 +27,9 @@ constexpr char kAcceptProtobuf[] =
     "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited";
 
 // Gives the same text over and over, in pieces of one size.
-class Repeater final : public http::BodySource {
+class Repeater final : public ReaderBody {
  public:
+  std::size_t buffered_bytes() const override { return 0; }
   Repeater(std::string text, int times) : text_(std::move(text)), left_(times) {}
   void Next(std::vector<std::string_view>& pieces) override {
     if (left_-- > 0) pieces.push_back(text_);

@@ -66,13 +66,14 @@ TEST(ConfigTest, HasUpstreamsDefaultsAndOurLimits) {
 }
 
 TEST(ConfigTest, TakesEveryFlagOver) {
-  const Config config = ConfigOf(
-      {"--web.listen-address=127.0.0.1:1", "--web.listen-address", "[::1]:2",
-       "--web.systemd-socket", "--web.enable-lifecycle", "--web.enable-admin-api",
-       "--push.disable-consistency-check", "--push.enable-utf8-names", "--log.level=DEBUG",
-       "--log.format=json", "--metric.timetolive=1d", "--web.max-header-bytes=1",
-       "--web.max-body-bytes=2", "--web.max-inflight-body-bytes=0", "--web.read-header-timeout=1s",
-       "--web.read-body-timeout=0", "--web.idle-timeout=1us", "--web.write-timeout=1.5s"});
+  const Config config =
+      ConfigOf({"--web.listen-address=127.0.0.1:1", "--web.listen-address", "[::1]:2",
+                "--web.systemd-socket", "--web.enable-lifecycle", "--web.enable-admin-api",
+                "--push.disable-consistency-check", "--push.enable-utf8-names", "--log.level=DEBUG",
+                "--log.format=json", "--metric.timetolive=1d", "--web.max-header-bytes=1",
+                "--web.max-body-bytes=2", "--web.max-inflight-body-bytes=0",
+                "--web.max-scrape-bytes=3", "--web.read-header-timeout=1s",
+                "--web.read-body-timeout=0", "--web.idle-timeout=1us", "--web.write-timeout=1.5s"});
   EXPECT_THAT(config.listen_addresses, ElementsAre("127.0.0.1:1", "[::1]:2"));
   EXPECT_TRUE(config.systemd_socket);
   EXPECT_TRUE(config.enable_lifecycle);
@@ -85,6 +86,7 @@ TEST(ConfigTest, TakesEveryFlagOver) {
   EXPECT_EQ(config.limits.header_bytes_max, 1u);
   EXPECT_EQ(config.limits.body_bytes_max, 2u);
   EXPECT_EQ(config.limits.bodies_bytes_max, 0u);
+  EXPECT_EQ(config.held_bytes_max, 3u);
   EXPECT_EQ(config.limits.header_timeout, 1s);
   EXPECT_EQ(config.limits.body_timeout, 0s);
   EXPECT_EQ(config.limits.idle_timeout, 1ms) << "rounded to zero it would be no limit";
@@ -168,6 +170,7 @@ TEST(ConfigTest, NamesTheFlagOfEveryBadValue) {
       {"web.max-header-bytes", "64k"},
       {"web.max-body-bytes", "-1"},
       {"web.max-inflight-body-bytes", "99999999999999999999"},
+      {"web.max-scrape-bytes", "1GiB"},
       {"web.read-header-timeout", "30"},
       {"web.read-body-timeout", "-1s"},
       {"web.idle-timeout", "abc"},
@@ -340,7 +343,7 @@ TEST(ConfigTest, ShowsUpstreamsFlagsWithItsDefaults) {
     ASSERT_TRUE(shown.contains(name)) << name;
     EXPECT_EQ(shown.at(name), value) << name;
   }
-  EXPECT_EQ(shown.size(), expected.size() + 7) << "and seven limits of ours";
+  EXPECT_EQ(shown.size(), expected.size() + 8) << "and eight limits of ours";
 }
 
 TEST(ConfigTest, ShowsHelpAndVersionInSpiteOfBadValues) {

@@ -305,6 +305,7 @@ bool Exchange::SendStream(Response& response, const http::ResponsePlan& plan) {
   std::vector<std::string_view> pieces;
   std::uint64_t remaining = plan.length;
   for (;;) {
+    if (response.stream->abandoned()) return false;
     pieces.clear();
     response.stream->Next(pieces);
     std::uint64_t size = 0;
