@@ -4,16 +4,20 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <utility>
 
 namespace pgw {
 namespace {
 
-// What was installed before, for failures that are none of ours.
-std::atomic<std::new_handler> handler_before = nullptr;
+// Of all reserves. Nothing is allocated while it is held.
+constinit std::mutex list_mutex;
+constinit MemoryReserve* list_head = nullptr;
+constinit bool installed = false;
+// What was installed before, for failures that no reserve can help.
+constinit std::new_handler handler_before = nullptr;
 
 }  // namespace
 
@@ -28,8 +32,18 @@ void EndOutOfMemory() noexcept {
 }
 
 MemoryReserve::MemoryReserve() {
-  static std::once_flag installed;
-  std::call_once(installed, [] { handler_before = std::set_new_handler(&OnFailure); });
+  const std::lock_guard lock(list_mutex);
+  if (!std::exchange(installed, true)) handler_before = std::set_new_handler(&OnFailure);
+  next_ = list_head;
+  if (next_ != nullptr) next_->previous_ = this;
+  list_head = this;
+}
+
+MemoryReserve::~MemoryReserve() {
+  const std::lock_guard lock(list_mutex);
+  (previous_ != nullptr ? previous_->next_ : list_head) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+  Release();
 }
 
 // Called by operator new, which tries again if this returns.
@@ -37,25 +51,34 @@ void MemoryReserve::OnFailure() {
   for (const Use* use = innermost_; use != nullptr; use = use->outer) {
     if (use->reserve.Release()) return;
   }
+  if (ReleaseIdle()) return;
   if (innermost_ != nullptr) EndOutOfMemory();
-  const std::new_handler before = handler_before;
-  if (before == nullptr) throw std::bad_alloc();
-  before();
+  if (handler_before == nullptr) throw std::bad_alloc();
+  handler_before();
+}
+
+bool MemoryReserve::ReleaseIdle() {
+  const std::lock_guard lock(list_mutex);
+  for (MemoryReserve* reserve = list_head; reserve != nullptr; reserve = reserve->next_) {
+    if (reserve->busy_.exchange(true, std::memory_order_acquire)) continue;
+    const bool released = reserve->Release();
+    reserve->busy_.store(false, std::memory_order_release);
+    if (released) return true;
+  }
+  return false;
 }
 
 bool MemoryReserve::Grow(std::size_t bytes) {
   Release();
-  // Rather more than is asked for, but where memory is short, what there is will do.
-  for (std::size_t size = std::max(bytes, kKept);; size = std::max(bytes, size / 2)) {
+  for (const std::size_t size : {std::max(bytes, kKept), bytes}) {
     void* const memory =
         ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory != MAP_FAILED) {
-      memory_ = memory;
-      size_ = size;
-      return true;
-    }
-    if (size == bytes) return false;
+    if (memory == MAP_FAILED) continue;
+    memory_ = memory;
+    size_ = size;
+    return true;
   }
+  return false;
 }
 
 bool MemoryReserve::Release() {

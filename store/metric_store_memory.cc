@@ -1,6 +1,8 @@
 // How much memory a change may need: asked for before the change begins, so that it does not stop
 // halfway. All of these are upper bounds; what a change really needs is mostly nothing.
 
+#include <algorithm>
+
 #include "store/memory_reserve.h"
 #include "store/metric_store_impl.h"
 
@@ -31,7 +33,8 @@ std::size_t MetricStore::Impl::BytesToEnter(const Entering& push, const Verdict&
   }
   if (!refused) bytes += BytesToApply(verdict.group, push);
   if (push.fingerprint) bytes += state_->RememberBytesMax();
-  return bytes;
+  // A push leaves room for all that is no push. What a log has is put in as long as that can be.
+  return push.must_enter ? bytes : std::max(bytes, MemoryReserve::kKept);
 }
 
 std::size_t MetricStore::Impl::BytesToStamp(const Group* group, std::size_t key) {

@@ -146,7 +146,7 @@ class Inflater {
   }
 
   Error StreamError(int result) const {
-    if (result == Z_MEM_ERROR) return {Code::kInternal, "out of memory for decompression"};
+    if (result == Z_MEM_ERROR) return {Code::kOverloaded, "out of memory for decompression"};
     // Go counts the bytes it took bits from, zlib those it was given: some may lie unused still.
     const uLong unused_bits = static_cast<uLong>(stream_.data_type) & 63;
     uLong offset = (stream_.total_in * 8 - unused_bits + 7) / 8;
