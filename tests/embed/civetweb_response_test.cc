@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -183,6 +184,14 @@ TEST(CivetwebResponseTest, AnswersForAHandlerThatThrows) {
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 500 Internal Server Error\r\n"));
     EXPECT_EQ(BodyOf(answer), "Internal Server Error\n");
   }
+}
+
+TEST(CivetwebResponseTest, Answers503WhereMemoryRunsOut) {
+  CivetwebHost host;
+  host.handler().on_request = [](const Request&) -> Response { throw std::bad_alloc(); };
+  const std::string answer = host.Exchange("GET /push/late HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503 Service Unavailable\r\n"));
+  EXPECT_EQ(BodyOf(answer), "out of memory\n");
 }
 
 // Answers that come later: a thread answers what it is given, in the order of its arrival.

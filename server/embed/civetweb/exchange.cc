@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <new>
 #include <utility>
 
 #include "server/http/ascii.h"
@@ -27,6 +28,10 @@ constexpr std::string_view kFailed =
     "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/plain; charset=utf-8\r\n"
     "X-Content-Type-Options: nosniff\r\nContent-Length: 22\r\nConnection: close\r\n\r\n"
     "Internal Server Error\n";
+constexpr std::string_view kOutOfMemory =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    "X-Content-Type-Options: nosniff\r\nContent-Length: 14\r\nConnection: close\r\n"
+    "Retry-After: 1\r\n\r\nout of memory\n";
 // For the access log: there was nobody left to answer.
 constexpr int kClientGone = 499;
 
@@ -79,12 +84,17 @@ void BodyCharge::Release() {
 int Exchange::Run() noexcept {
   try {
     return Serve();
-  } catch (...) {
-    // Out of memory, or a handler that broke its promise. Between C and C++, nothing may fly.
-    CloseAfterwards();
-    if (!sent_) mg_write(connection_, kFailed.data(), kFailed.size());
-    return 500;
+  } catch (const std::bad_alloc&) {
+    return Fail(kOutOfMemory, 503);
+  } catch (...) {  // a handler broke its promise; between C and C++, nothing may fly
+    return Fail(kFailed, 500);
   }
+}
+
+int Exchange::Fail(std::string_view answer, int status) {
+  CloseAfterwards();
+  if (!sent_) mg_write(connection_, answer.data(), answer.size());
+  return status;
 }
 
 int Exchange::Serve() {

@@ -95,6 +95,8 @@ class Exchange {
   bool Put(std::string_view bytes);
   bool Flush();
   bool Send(std::string_view bytes);
+  // Answers without any memory, unless an answer has begun. Returns the status.
+  int Fail(std::string_view answer, int status);
   void CloseAfterwards() { mg_disable_connection_keep_alive(connection_); }
 
   mg_connection* const connection_;
