@@ -179,6 +179,23 @@ void LogStart(const Config& config, Logger& log) {
   log.Debug("path prefix for internal routing", {{"path", std::string_view(config.route_prefix)}});
 }
 
+// Takes back what a start has made of files, unless that goes on to serve clients.
+class Withdrawal {
+ public:
+  // Null: there are no files.
+  explicit Withdrawal(DurableLog* log) : log_(log) {}
+  ~Withdrawal() {
+    if (log_ != nullptr) log_->Withdraw();
+  }
+  Withdrawal(const Withdrawal&) = delete;
+  Withdrawal& operator=(const Withdrawal&) = delete;
+
+  void Cancel() { log_ = nullptr; }
+
+ private:
+  DurableLog* log_;
+};
+
 int ServeUntilTold(const Config& config, const SystemClock& clock, Logger& log) {
   Termination termination;
   const Instant start = clock.Now();
@@ -204,6 +221,7 @@ int ServeUntilTold(const Config& config, const SystemClock& clock, Logger& log) 
     }
     durable = std::move(*opened);
   }
+  Withdrawal withdrawal(durable.get());
   CommandLog& commands = durable ? static_cast<CommandLog&>(*durable) : direct;
   GatewayOptions gateway_options = MakeGatewayOptions(config, start.wall);
   gateway_options.quit = [&termination] { termination.Request(); };
@@ -219,17 +237,12 @@ int ServeUntilTold(const Config& config, const SystemClock& clock, Logger& log) 
   engine = &server;
   if (const Status status = Listen(server, config, log); !status) {
     log.Error("HTTP server stopped", {{"err", std::string_view(status.error().message)}});
-    if (durable) durable->Withdraw();
     return kFailure;
   }
-  try {
-    reaper.Start();
-    if (durable) durable->Start();
-  } catch (...) {  // no thread to be had: nothing has been stored yet
-    if (durable) durable->Withdraw();
-    throw;
-  }
+  reaper.Start();
+  if (durable) durable->Start();
   server.Start();
+  withdrawal.Cancel();
 
   if (termination.Wait() == Termination::Reason::kSignal) {
     log.Info("received SIGINT/SIGTERM; exiting gracefully...");

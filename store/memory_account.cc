@@ -36,17 +36,22 @@ void MemoryAccount::SetLimit(std::size_t held_max, std::function<void()> over_li
   over_limit_.call = std::move(over_limit);
 }
 
-// Nobody waits for somebody else who tells the same: what he does about it is enough.
+// Nobody waits for another thread that is telling the same: that one tells it again, since what is
+// new may have come too late for the call that goes on. Both flags are in one order for all
+// threads, so that one of two sees the other.
 void MemoryAccount::Tell(Hook& hook) noexcept {
-  if (hook.busy.exchange(true, std::memory_order_acquire)) return;
-  {
-    const MutexLock lock(hook.mutex);
-    try {
-      if (hook.call) hook.call();
-    } catch (...) {  // no memory to act; it is told again with the next push
+  hook.again.store(true);
+  while (hook.again.load() && !hook.busy.exchange(true)) {
+    hook.again.store(false);
+    {
+      const MutexLock lock(hook.mutex);
+      try {
+        if (hook.call) hook.call();
+      } catch (...) {  // no memory to act; it is told again with the next push
+      }
     }
+    hook.busy.store(false);
   }
-  hook.busy.store(false, std::memory_order_release);
 }
 
 }  // namespace pgw

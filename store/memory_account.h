@@ -1,4 +1,5 @@
-// How much memory takes what is stored, and what only readers still hold of it. Knows base.
+// How much memory is taken by what is stored, and by what only readers still hold of it. Knows
+// base.
 //
 // A block that the store replaces or drops lives on for as long as a snapshot has it: until then
 // its bytes are held. What readers keep beside it, such as a rendered answer, counts as well. So
@@ -33,8 +34,8 @@ class MemoryAccount {
 
   // ---- For the store, under its lock.
 
-  // What is in the store now that a command is complete. In the middle of one what it has replaced
-  // would be counted twice.
+  // What is in the store now that a command is complete. In the middle of one, blocks that it has
+  // replaced are held already while the store's own figure still has them: they would count twice.
   void NoteStored(std::size_t bytes) noexcept {
     if (bytes != stored_.load(std::memory_order_relaxed)) {
       stored_.store(bytes, std::memory_order_relaxed);
@@ -76,7 +77,8 @@ class MemoryAccount {
 
  private:
   struct Hook {
-    std::atomic<bool> busy = false;
+    std::atomic<bool> busy = false;   // a thread is calling
+    std::atomic<bool> again = false;  // and has to once more
     Mutex mutex;
     std::function<void()> call PGW_GUARDED_BY(mutex);
   };

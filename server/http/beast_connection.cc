@@ -162,7 +162,7 @@ void Connection::BeginIdling() {
     deadline_ = SteadyTime::max();
     return;
   }
-  deadline_ = now + std::max(limits().idle_timeout, longest_pause_ * kPausesKept);
+  deadline_ = SaturatingAdd(now, std::max(limits().idle_timeout, longest_pause_ * kPausesKept));
   thread_.NoteDeadline(deadline_);
 }
 

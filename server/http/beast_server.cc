@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <boost/system/system_error.hpp>
 #include <cerrno>
 #include <csignal>
@@ -59,9 +60,14 @@ class Server::Impl {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     const std::string failure = StartRunners();
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    // All of them or none: Shutdown() waits for each, and no client is served by a start that
+    // fails.
+    if (!failure.empty()) {
+      for (const auto& thread : engine.threads) thread->Stop();
+    }
+    gate_open = true;
+    gate_open.notify_all();
     if (failure.empty()) return;
-    // All of them or none: Shutdown() waits for each.
-    for (const auto& thread : engine.threads) thread->Stop();
     for (std::thread& runner : runners) runner.join();
     runners.clear();
     throw std::runtime_error(failure);
@@ -72,7 +78,10 @@ class Server::Impl {
     try {
       runners.reserve(engine.threads.size());
       for (const auto& thread : engine.threads) {
-        runners.emplace_back([&thread] { thread->Run(); });
+        runners.emplace_back([this, &thread] {
+          gate_open.wait(false);
+          thread->Run();
+        });
       }
     } catch (const std::exception& error) {
       return std::string("cannot start a thread: ") + error.what();
@@ -114,6 +123,7 @@ class Server::Impl {
 
   Engine engine;
   std::vector<std::thread> runners;
+  std::atomic<bool> gate_open = false;  // all of them are there
   std::size_t listeners = 0;
   Mutex shutdown_mutex;
   bool shut_down PGW_GUARDED_BY(shutdown_mutex) = false;

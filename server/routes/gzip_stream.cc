@@ -21,7 +21,7 @@ GzipStream::GzipStream(std::unique_ptr<ReaderBody> plain)
 
 GzipStream::~GzipStream() = default;
 
-std::size_t GzipStream::buffered_bytes() const {
+std::size_t GzipStream::buffered_bytes() const noexcept {
   return plain_->buffered_bytes() + Deflater::kBytes + output_.capacity();
 }
 

@@ -19,7 +19,7 @@ class GzipStream final : public ReaderBody {
   ~GzipStream() override;
 
   void Next(std::vector<std::string_view>& pieces) override;
-  std::size_t buffered_bytes() const override;
+  std::size_t buffered_bytes() const noexcept override;
 
  private:
   std::unique_ptr<ReaderBody> plain_;

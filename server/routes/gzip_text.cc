@@ -130,7 +130,7 @@ void GzipText::Next(std::vector<std::string_view>& pieces) {
   }
 }
 
-std::size_t GzipText::buffered_bytes() const {
+std::size_t GzipText::buffered_bytes() const noexcept {
   return text_->buffered_bytes() + (deflater_ != nullptr ? Deflater::kBytes : 0) +
          (growing_ ? growing_->bytes.capacity() : 0) + output_.capacity() +
          parts_.capacity() * sizeof(Part);

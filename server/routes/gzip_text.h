@@ -32,7 +32,7 @@ class GzipText final : public ReaderBody {
   std::optional<std::uint64_t> length() const { return length_; }
 
   void Next(std::vector<std::string_view>& pieces) override;
-  std::size_t buffered_bytes() const override;
+  std::size_t buffered_bytes() const noexcept override;
 
  private:
   // A part of the answer: a kept text, or what output_ has from one place to another.

@@ -116,7 +116,7 @@ void MetricsJson::TakeBatch() {
   }
 }
 
-std::size_t MetricsJson::buffered_bytes() const {
+std::size_t MetricsJson::buffered_bytes() const noexcept {
   return sizeof(MetricsJson) + batch_bytes_ + samples_.footprint() + buffer_.capacity() +
          members_.capacity() * sizeof(Member) + labels_.capacity() * sizeof(labels_[0]);
 }

@@ -26,9 +26,9 @@ class MetricsJson final : public ReaderBody {
 
   void Next(std::vector<std::string_view>& pieces) override;
 
-  std::size_t buffered_bytes() const override;
+  std::size_t buffered_bytes() const noexcept override;
   // By batches.
-  std::uint64_t refreshes() const override { return batches_; }
+  std::uint64_t refreshes() const noexcept override { return batches_; }
 
   // Appends about `bytes` more of the body, or the rest. False: that was all.
   bool Write(std::size_t bytes, std::string& out);

@@ -64,7 +64,9 @@ class TextScrape final : public ReaderBody {
   const Snapshot& pushed() const { return *content_.pushed; }
 
   void Next(std::vector<std::string_view>& pieces) override;
-  std::size_t buffered_bytes() const override { return content_bytes_ + gathered_.capacity(); }
+  std::size_t buffered_bytes() const noexcept override {
+    return content_bytes_ + gathered_.capacity();
+  }
 
  private:
   std::size_t ContentBytes() const;
@@ -89,7 +91,9 @@ class MessageScrape final : public ReaderBody {
   MessageScrape(ScrapeContent content, Negotiated format);
 
   void Next(std::vector<std::string_view>& pieces) override;
-  std::size_t buffered_bytes() const override { return content_bytes_ + buffer_.capacity(); }
+  std::size_t buffered_bytes() const noexcept override {
+    return content_bytes_ + buffer_.capacity();
+  }
 
  private:
   void AppendFamily(const MergedFamilies::Item& item, std::string& out);

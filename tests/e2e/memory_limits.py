@@ -2,7 +2,8 @@
 """The server runs out of address space under load: it refuses what there is no memory for, and all it shows stays
 true. It may end, with its own exit code and one line that says so; what was acknowledged is in the journal then.
 
-    memory_limits.py --program build/dev/server/pushgateway [--seconds 20] [--only random|full|persisted]
+    memory_limits.py --program build/dev/server/pushgateway [--seconds 20] [--seed N]
+                     [--only random|full|persisted]
 """
 
 import argparse
@@ -23,7 +24,7 @@ LIMITS = (150_000_000, 80_000_000, 65_000_000)
 PERSISTED_LIMIT = 65_000_000
 EXIT_OUT_OF_MEMORY = 71
 LAST_WORDS = "pushgateway: out of memory"
-# Pushed to by nobody: a line of this form is the server's own.
+# No client pushes families of these names: such lines are the server's own.
 OWN = re.compile(r"(#|pushgateway_|process_|push_time_seconds|push_failure_time_seconds)")
 
 
@@ -141,9 +142,9 @@ def check_end(server: Server) -> None:
         raise Failure(f"ended with {code}:\n" + "\n".join(server.log[-20:]))
 
 
-def check_random(program: pathlib.Path, limit: int, seconds: float, flags: tuple[str, ...] = ()) -> None:
+def check_random(program: pathlib.Path, limit: int, seconds: float, seed: int, flags: tuple[str, ...] = ()) -> None:
     """Random pushes and deletes until the time is up, also across ends of the server."""
-    choose = random.Random(limit)
+    choose = random.Random(seed)
     deadline = time.monotonic() + seconds
     totals: dict[int | None, int] = {}
     ends = 0
@@ -197,14 +198,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="build/dev/server/pushgateway")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--only", choices=("random", "full", "persisted"))
     arguments = parser.parse_args()
     program = pathlib.Path(arguments.program).resolve()
+    print(f"seed {arguments.seed}")
     tally = Tally()
     if arguments.only in (None, "random"):
         for limit in LIMITS:
             tally.check(f"random pushes and deletes in {limit} bytes", check_random, program, limit,
-                        arguments.seconds / len(LIMITS))
+                        arguments.seconds / len(LIMITS), arguments.seed)
     if arguments.only in (None, "full"):
         for limit in LIMITS:
             tally.check(f"a store full at {limit} bytes can be emptied", check_full, program, limit)
@@ -212,7 +215,7 @@ def main() -> int:
         for sync in ("always", "off"):
             flags = ("--persistence.file=store", f"--persistence.sync={sync}")
             tally.check(f"random pushes and deletes with {flags[1]}", check_random, program, PERSISTED_LIMIT,
-                        arguments.seconds / 2, flags)
+                        arguments.seconds / 2, arguments.seed, flags)
     return tally.finish()
 
 

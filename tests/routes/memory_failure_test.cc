@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "store/memory_reserve.h"
 #include "tests/routes/gateway_fixture.h"
 #include "tests/routes/gunzip.h"
 #include "tests/support/failing_allocation.h"
@@ -122,6 +123,8 @@ class RequestMemoryFailureTest : public GatewayFixture, public ::testing::WithPa
       EXPECT_EQ(reply->status, reply_.status);
       EXPECT_EQ(Lasting(*reply), lasting_);
       EXPECT_EQ(shown, after_);
+    } else if (reply) {
+      EXPECT_EQ(shown, before_);
     } else {
       EXPECT_TRUE(shown == before_ || shown == after_) << shown;
     }
@@ -149,6 +152,13 @@ TEST_P(RequestMemoryFailureTest, AnswersTruthfullyOrNotAtAll) {
   FindOut();
   SweepSingleFailures(
       [this](std::uint64_t number, FaultLength length) { return Play(number, length); });
+}
+
+TEST_P(RequestMemoryFailureTest, AnswersTruthfullyOrEndsWhereMemoryDoesNotComeBack) {
+  FindOut();
+  SweepEndlessFailures(
+      [this](std::uint64_t number, FaultLength length) { return Play(number, length); },
+      kExitOutOfMemory, "pushgateway: out of memory", [] {});
 }
 
 INSTANTIATE_TEST_SUITE_P(Gateway, RequestMemoryFailureTest, ::testing::ValuesIn(kCases),

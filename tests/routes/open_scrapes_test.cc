@@ -29,8 +29,8 @@ class Reader final : public ReaderBody {
  public:
   explicit Reader(std::size_t bytes) : bytes_(bytes) {}
   void Next(std::vector<std::string_view>& /*pieces*/) override { ++refreshes_; }
-  std::size_t buffered_bytes() const override { return bytes_; }
-  std::uint64_t refreshes() const override { return refreshes_; }
+  std::size_t buffered_bytes() const noexcept override { return bytes_; }
+  std::uint64_t refreshes() const noexcept override { return refreshes_; }
 
  private:
   const std::size_t bytes_;

@@ -82,7 +82,7 @@ TEST(ScrapeBodyTest, NoCallForMessagesIsLonger) {
 // Gives the same full piece some times.
 class FullPieces final : public ReaderBody {
  public:
-  std::size_t buffered_bytes() const override { return 0; }
+  std::size_t buffered_bytes() const noexcept override { return 0; }
   void Next(std::vector<std::string_view>& pieces) override {
     if (left_-- > 0) pieces.push_back(piece_);
   }

@@ -29,7 +29,7 @@ constexpr char kAcceptProtobuf[] =
 // Gives the same text over and over, in pieces of one size.
 class Repeater final : public ReaderBody {
  public:
-  std::size_t buffered_bytes() const override { return 0; }
+  std::size_t buffered_bytes() const noexcept override { return 0; }
   Repeater(std::string text, int times) : text_(std::move(text)), left_(times) {}
   void Next(std::vector<std::string_view>& pieces) override {
     if (left_-- > 0) pieces.push_back(text_);

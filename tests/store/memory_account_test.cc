@@ -249,5 +249,17 @@ TEST_F(MemoryAccountTest, IsTrueWhereWritersAndReadersRace) {
   EXPECT_EQ(held(), 0u);
 }
 
+// What happens while a hook is being called may have come too late for that call.
+TEST(MemoryAccountHookTest, TellsAgainWhatCameWhileItWasTelling) {
+  MemoryAccount account;
+  int calls = 0;
+  account.SetLimit(100, [&] {
+    if (++calls > 1) return;
+    std::thread([&account] { account.Recharge(0, 200); }).join();
+  });
+  account.Recharge(0, 150);
+  EXPECT_EQ(calls, 2);
+}
+
 }  // namespace
 }  // namespace pgw::testing
