@@ -45,8 +45,8 @@ class MemoryReserve {
   MemoryReserve(const MemoryReserve&) = delete;
   MemoryReserve& operator=(const MemoryReserve&) = delete;
 
-  // Sets at least so many bytes aside, kKept if there are, and claims them for the next Run().
-  // False: there is not so much memory.
+  // Sets at least so many bytes aside, kKept if there are, and claims them for the next Run(),
+  // until which nobody else can have them. False: there is not so much memory.
   bool Ensure(std::size_t bytes) {
     Claim();
     if (bytes <= size_ || Grow(bytes)) return true;

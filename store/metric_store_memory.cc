@@ -33,7 +33,7 @@ std::size_t MetricStore::Impl::BytesToEnter(const Entering& push, const Verdict&
   }
   if (!refused) bytes += BytesToApply(verdict.group, push);
   if (push.fingerprint) bytes += state_->RememberBytesMax();
-  // A push leaves room for all that is no push. What a log has is put in as long as that can be.
+  // A push leaves room for all that is no push; but one that a log has already takes what it needs.
   return push.must_enter ? bytes : std::max(bytes, MemoryReserve::kKept);
 }
 
