@@ -19,8 +19,8 @@ struct JsonLimits {
   std::size_t depth_max = 32;
 };
 
-// Strict JSON, and no object has a member twice: of two, each reader takes the one it likes. Numbers
-// that no double can hold are refused. Errors name line and column.
+// Strict JSON, and no object has a member twice: of two, each reader takes the one it likes.
+// Numbers that no double can hold are refused. Errors name line and column.
 Result<Json> ParseJson(std::string_view text, JsonLimits limits = {});
 
 // Two blanks for each level, members in their order, no line end at the end. Numbers that are no

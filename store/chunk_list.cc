@@ -115,7 +115,7 @@ std::size_t ChunkList::InsertBytesMax(std::size_t text) const {
   const std::size_t lists = GrowthBytesMax(chunks_) + kSmallBytesMax;
   const std::size_t alone = text + text / 16 + sizeof(Block) + sizeof(Slot) + kSmallBytesMax;
   if (text > kChunkBytesMax || chunks_.empty()) return lists + alone;
-  // Of the chunks that have room again any may be taken; what they may be at most is known.
+  // Any of the chunks that have room again may be taken, so the largest possible one counts.
   constexpr std::size_t kSharedMax =
       sizeof(Block) + kChunkSlotsMax * (sizeof(Slot) + 2 * sizeof(SlotExtra)) + 2 * kChunkBytesMax;
   if (!roomy_.empty() || open_ >= chunks_.size()) return lists + 2 * kSharedMax;

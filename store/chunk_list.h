@@ -110,7 +110,7 @@ class ChunkList {
   // Several small allocations, each of which may cost a page of the system where memory is short.
   static constexpr std::size_t kSmallBytesMax = 16 * 1024;
 
-  // Of a list that gets one more entry.
+  // How much memory a list asks for that gets one more entry.
   template <typename List>
   static std::size_t GrowthBytesMax(const List& list) {
     if (list.size() < list.capacity()) return 0;

@@ -1,5 +1,5 @@
-// What must be true of the store between two commands, whatever has happened. For tests: it looks
-// at all that is stored.
+// Checks of the store that must hold between two commands, whatever has happened. They look at all
+// that is stored, and are there for tests.
 
 #include <algorithm>
 #include <limits>
@@ -19,12 +19,12 @@ Error Broken(std::string_view where, std::string_view what) {
   return {Code::kInternal, std::string(where).append(": ").append(what)};
 }
 
-// What the members of all groups say of a family.
+// The figures of a family as they follow from the members of all groups.
 struct Owned {
   std::uint32_t members = 0;
   std::array<std::uint32_t, kMetricTypeCount> type_counts{};
   std::map<const Shape*, std::uint32_t> shapes;
-  // Of each chunk, which slots members own.
+  // The slots of each chunk that members own.
   std::unordered_map<const Chunk*, std::unordered_set<std::uint32_t>> slots;
 };
 

@@ -12,11 +12,11 @@
 namespace pgw {
 namespace {
 
-// Of all reserves. Nothing is allocated while it is held.
+// It guards the list of all reserves. Nothing is allocated while it is held.
 constinit std::mutex list_mutex;
 constinit MemoryReserve* list_head = nullptr;
 constinit bool installed = false;
-// What was installed before, for failures that no reserve can help.
+// The handler that was installed before ours is called for failures that no reserve can help.
 constinit std::new_handler handler_before = nullptr;
 
 }  // namespace

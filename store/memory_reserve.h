@@ -28,7 +28,7 @@ namespace pgw {
 // The answer to a command that there is no memory for. Makes no allocation.
 inline Error OutOfMemory() { return {Code::kOverloaded, "out of memory"}; }
 
-// What the process ends with where it cannot go on: EX_OSERR of sysexits.h.
+// The exit code of a process that cannot go on: EX_OSERR of sysexits.h.
 inline constexpr int kExitOutOfMemory = 71;
 
 // Ends the process at once, with a line on standard error.
@@ -37,7 +37,7 @@ inline constexpr int kExitOutOfMemory = 71;
 // Not thread-safe: the lock that guards what is changed guards the reserve as well.
 class MemoryReserve {
  public:
-  // What stays set aside between changes, in bytes. Larger reserves are rare.
+  // So many bytes stay set aside between changes. Larger reserves are rare.
   static constexpr std::size_t kKept = 8u << 20;
 
   MemoryReserve();
@@ -112,14 +112,14 @@ class MemoryReserve {
 
   static thread_local constinit Use* innermost_;
 
-  // Of who holds the lock.
+  // The next two belong to the holder of the lock that guards this reserve.
   bool claimed_ = false;
   int uses_ = 0;
-  // Of who has set this.
+  // Whoever has set this flag may touch the mapping.
   std::atomic<bool> busy_ = false;
   void* memory_ = nullptr;
   std::size_t size_ = 0;
-  // In the list of all reserves.
+  // The neighbours in the list of all reserves.
   MemoryReserve* previous_ = nullptr;
   MemoryReserve* next_ = nullptr;
 };

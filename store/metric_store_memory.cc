@@ -9,7 +9,8 @@
 namespace pgw {
 namespace {
 
-// Of small allocations, each of which may cost a page of the system where memory is short.
+// A change makes some small allocations, each of which may cost a page of the system where memory
+// is short.
 constexpr std::size_t kSmallBytesMax = 32 * 1024;
 // A value beside the labels in a bookkeeping line, and its name.
 constexpr std::size_t kStampBytesMax = 256;
@@ -18,7 +19,7 @@ constexpr std::size_t kStampBytesMax = 256;
 
 bool MetricStore::Impl::SetMemoryAside(std::size_t bytes, bool must) {
   if (memory_.Ensure(bytes)) return true;
-  // Whoever brings this has set memory aside for it.
+  // A caller inside a Run() of its own has set memory aside for this change.
   if (must && !MemoryReserve::InUse()) EndOutOfMemory();
   return must;
 }

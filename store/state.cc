@@ -298,7 +298,7 @@ std::size_t State::AddFamiliesBytesMax(std::size_t count) const {
   std::size_t bytes = count * 32 * 1024;
   if (after > families_.max_load())
     bytes += 5 * (after + 16) * sizeof(decltype(families_)::value_type);
-  // Of escaped names, which are few, the table is taken to grow each time.
+  // The table of escaped names is small, so it is taken to grow each time.
   return bytes + 4 * (families_by_exposed_.size() + count) * sizeof(void*);
 }
 

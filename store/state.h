@@ -116,7 +116,7 @@ class State {
   // ---- For MemoryReserve: no call of these asks for more memory, in bytes.
 
   std::size_t AddGroupBytesMax(std::string_view key) const;
-  // Of so many FindOrAddFamily(), beside what grows with their names, and Show().
+  // `count` calls of FindOrAddFamily(), without what grows with the names and without Show().
   std::size_t AddFamiliesBytesMax(std::size_t count) const;
   std::size_t RememberBytesMax() const;
   static std::size_t EmptyMemberBytesMax(const Member& member, Deadline now) {

@@ -24,7 +24,7 @@ struct Shape {
 };
 
 struct StoredFamily {
-  // Of a header beside its name and help, with the small allocations that it is made of.
+  // A header takes no more than this beside its name and help, small allocations included.
   static constexpr std::size_t kHeaderBytesMax = 8 * 1024;
 
   StoredFamily(std::string_view family_name, std::size_t& footprint, MemoryAccount& account);
@@ -44,7 +44,7 @@ struct StoredFamily {
 
   // How much memory CountMember() asks for at most, in bytes.
   std::size_t CountBytesMax() const { return 4 * (shapes.size() + 4) * sizeof(shapes[0]); }
-  // The same of Show(): two texts that grow by doubling, with everything in the help escaped.
+  // The same of Show(), which makes two texts that grow by doubling, with all of the help escaped.
   std::size_t ShowBytesMax(MetricType type, const std::string_view* help) const {
     if (Shows(type, help)) return 0;
     const std::size_t longest =

@@ -38,8 +38,8 @@ constexpr std::uint64_t kTinyJournalBytes = 256 * 1024;
 // After how much written it is looked whether the journal is large.
 constexpr std::uint64_t kLookBytes = 64 * 1024;
 
-// What a turn needs beside the records, and how many times a record may lie in memory until it is
-// applied: in the frames that are written, read back, and in the store.
+// A turn needs so much memory beside the records, and a record may lie in memory so many times
+// until it is applied: in the frames that are written, as it is read back, and in the store.
 constexpr std::size_t kTurnMemoryBytes = 1u << 20;
 constexpr std::size_t kCopiesMax = 5;
 // A snapshot is written block by block.
@@ -275,7 +275,7 @@ void DurableLog::UseTurn(Turn& turn, const Own& write) {
   Give(answers);
 }
 
-// What came while somebody had the turn.
+// Writes the commands that came while somebody had the turn.
 void DurableLog::WriteForOthers(std::vector<Answer>& answers) {
   if (!attention_) {
     writer_looks_ = false;

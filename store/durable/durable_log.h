@@ -102,7 +102,7 @@ class DurableLog final : public CommandLog {
   // little memory for it.
   template <typename Commit>
   Status Write(std::size_t bytes, const Commit& commit) PGW_EXCLUDES(mutex_);
-  // What has a turn does: `write()` first, where there is one, then what others have left to it.
+  // Uses the turn up: calls `write()`, then writes what others have left to whoever has the turn.
   template <typename Own>
   void UseTurn(Turn& turn, const Own& write) PGW_EXCLUDES(mutex_);
   // Empty: tries whether the disk works. The answers are to be given without the turn.
