@@ -190,6 +190,8 @@ def bounded_readers(program: pathlib.Path, readers: int, tally: Tally) -> None:
                 # The budget, one version more of all, the store, and what a push needs while it is judged.
                 if peak > budget + 6 * FAMILIES * SERIES * 160:
                     raise Failure(f"{peak / MIB:.0f} MiB with a budget of {budget / MIB:.0f}")
+                if held > budget + FAMILIES * SERIES * 160:
+                    raise Failure(f"readers held {held / MIB:.0f} MiB, more than a version beyond the budget")
                 cut_off = float(scrapes.samples(server.scrape())["pushgateway_scrapes_cut_off_total"])
                 if not readers - 5 <= cut_off < readers:
                     raise Failure(f"{cut_off} of {readers} were cut off")
