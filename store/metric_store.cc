@@ -35,7 +35,8 @@ Status MetricStore::Impl::DeleteLocked(std::string_view key, Deadline time, Time
   if (group == nullptr) return {};
   const bool must = rule == TimeRule::kAsItSays;  // a log has it
   if (!SetMemoryAside(BytesToRemove(*group, kBeforeAll), must)) return OutOfMemory();
-  memory_.Run([&]() PGW_REQUIRES(mutex_) {
+  memory_.Run([&] {
+    mutex_.AssumeHeld();
     WriteBeforeChange(*group);
     state_->RemoveGroup(*group);
   });
@@ -209,7 +210,8 @@ ExpiryProgress MetricStore::Impl::EraseLocked(BootTime now, std::size_t families
     if (progress.out_of_memory) break;
     ++groups_seen;
     bool erased = false;
-    memory_.Run([&]() PGW_REQUIRES(mutex_) {
+    memory_.Run([&] {
+      mutex_.AssumeHeld();
       state_->calendar().Remove(group);
       WriteBeforeChange(group);
       progress.families +=

@@ -121,7 +121,10 @@ bool MetricStore::Impl::RepeatLocked(const Entering& push) {
     at = member.follower;
   }
   if (!memory_.Ensure(bytes)) return false;  // and the push will be refused
-  memory_.Run([&]() PGW_REQUIRES(mutex_) { Renew(*group, push, last->families); });
+  memory_.Run([&] {
+    mutex_.AssumeHeld();
+    Renew(*group, push, last->families);
+  });
   return true;
 }
 
@@ -309,7 +312,10 @@ Status MetricStore::Impl::PushLocked(const Entering& push) {
   }
   const bool refused = !status.ok();
   if (!SetMemoryAside(BytesToEnter(push, verdict, refused), push.must_enter)) return OutOfMemory();
-  memory_.Run([&]() PGW_REQUIRES(mutex_) { Change(push, verdict, refused); });
+  memory_.Run([&] {
+    mutex_.AssumeHeld();
+    Change(push, verdict, refused);
+  });
   return status;
 }
 
