@@ -95,6 +95,7 @@ Status State::CheckInvariants() const {
       return Broken("group", "members are not sorted");
     }
     std::vector<const Member*> members;
+    members.reserve(group->members.size() + group->bookkeeping.size());
     for (const Member& member : group->members) members.push_back(&member);
     for (const Member& member : group->bookkeeping) members.push_back(&member);
     Deadline earliest = group->deadline;

@@ -47,7 +47,7 @@ void MemoryAccount::Tell(Hook& hook) noexcept {
       const MutexLock lock(hook.mutex);
       try {
         if (hook.call) hook.call();
-      } catch (...) {  // no memory to act; it is told again with the next push
+      } catch (...) {  // NOLINT(bugprone-empty-catch): no memory to act; the next push tells again
       }
     }
     hook.busy.store(false);

@@ -117,10 +117,11 @@ void Reaper::Run() {
   while (!stopping_) {
     mutex_.Unlock();
     const BootTime now = clock_.Now().boot;
-    BootTime next = now + kMemoryRest;
+    BootTime next{};
     try {
       next = Work(now);
-    } catch (const std::bad_alloc&) {  // nothing has changed: it is tried again
+    } catch (const std::bad_alloc&) {
+      next = now + kMemoryRest;  // nothing has changed: it is tried again
     }
     mutex_.Lock();
     if (stopping_ || next == now) continue;

@@ -333,7 +333,8 @@ void DurableLog::Give(std::vector<Answer>& answers) {
   for (Answer& answer : answers) {
     try {
       answer.sink->Take(std::move(answer.result));
-    } catch (...) {  // no memory for an answer: whoever waits learns of it when the sink goes
+    } catch (...) {
+      answer.sink.reset();  // no memory for an answer: who waits is told by the sink that goes
     }
   }
   answers.clear();
