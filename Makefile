@@ -120,7 +120,7 @@ test: build/deps-test ## unit tests, then everything from outside (PAYLOADS=dir 
 
 
 .PHONY: verify
-verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds of each fuzzer, the release images, a short load run
+verify: build/deps-verify ## lint, sanitizers over the unit tests, ten seconds of each fuzzer, the release images, kill -9 under load, a short load run
 	rm -f build/verify-*.xml
 	status=0; \
 	  $(MAKE) lint || status=1; \
