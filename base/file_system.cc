@@ -155,7 +155,8 @@ class PosixLock final : public FileLock {
       : fd_(std::move(fd)), path_(std::move(path)), created_(created) {}
 
   bool InPlace() const override { return LeadsTo(path_, fd_.get()); }
-  // Whoever has opened the file meanwhile gets a lock that is not in place, and tries again.
+  // Another process that has opened the file meanwhile gets a lock that is not in place, and tries
+  // again.
   void Withdraw() override {
     if (created_ && InPlace()) ::unlink(path_.c_str());
   }

@@ -10,7 +10,7 @@
 
 namespace pgw::load {
 
-// Of one request, with all its series.
+// The memory that one request takes, with all its series.
 struct RequestSizes {
   std::uint64_t push_bytes = 0;   // of the largest
   std::uint64_t cliff_bytes = 0;  // 0 without a cliff

@@ -71,7 +71,7 @@ class DurableStore {
   Status CheckPlace() { return storage_->CheckPlace(); }
   // Brings all that was appended to the disk.
   Status Sync();
-  // As Storage::Withdraw.
+  // Does what Storage::Withdraw() does.
   void Withdraw() { storage_->Withdraw(); }
   // The end: notes the time, for who reads the files next, and syncs. Nothing may be called then.
   Status Close(Instant now);
